@@ -1,0 +1,6 @@
+"""`python -m edxconsole`."""
+
+from edxconsole.cli import main
+
+if __name__ == "__main__":
+    main()

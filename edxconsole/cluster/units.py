@@ -1,0 +1,62 @@
+"""Units: what service managers call programs, services or jobs, as last observed. Pure data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class UnitHealth(StrEnum):
+    """A manager's own word for a unit, folded to what an operator needs. RUNNING is not "healthy"."""
+
+    RUNNING = "running"
+    STARTING = "starting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    """stopped on purpose, or never started"""
+    EXITED = "exited"
+    """ended by itself with an expected status"""
+    FAILED = "failed"
+    """FATAL, BACKOFF, failed"""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which incarnation of a unit. Two equal identities are the same run of the same process.
+
+    `start` is the manager's own start stamp (supervisor: epoch seconds; /proc: clock ticks
+    since boot; systemd: ExecMainStartTimestampMonotonic in us); it only compares with itself.
+    """
+
+    pid: int | None = None
+    start: int | None = None
+    invocation: str | None = None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "not running"
+        return f"pid {self.pid}" + (f" (started {self.start})" if self.start is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One program or unit of one manager on one host, as last observed."""
+
+    manager: str
+    """manager id, e.g. "supervisor:/edx/var/supervisor/supervisor.sock", "systemd", "sysv" """
+    name: str
+    """the name its manager uses: "lms", "edxapp_worker:lms_default_1", "nginx.service" """
+    word: str
+    """the manager's own word: RUNNING, FATAL, "active (running)" """
+    health: UnitHealth
+    identity: Identity = field(default_factory=Identity)
+    since: float | None = None
+    """epoch seconds (host clock) of the last start, or stop if not running"""
+    detail: str = ""
+    """spawn error, exit status, sub-state: what the manager says of it, sanitised"""
+    log_paths: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.manager.partition(":")[0]

@@ -1,0 +1,63 @@
+"""The inventory: which hosts there are, how to reach them, what is expected where."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Environment(StrEnum):
+    """How careful the console is: typed phrases and colours depend on it."""
+
+    PRODUCTION = "production"
+    STAGING = "staging"
+    DEVELOPMENT = "development"
+
+
+TransportKind = Literal["asyncssh", "paramiko", "local"]
+
+
+class Host(BaseModel):
+    """One host, with the inventory's defaults already applied."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    address: str | None = None
+    """None: `name` is an alias that ssh_config resolves"""
+    port: int | None = Field(default=None, ge=1, le=65535)
+    user: str | None = None
+    jump: str | None = None
+    """another host of this inventory, or an ssh_config alias"""
+    transport: TransportKind = "asyncssh"
+    become: Literal["sudo"] | None = None
+    identity_file: Path | None = None
+    known_hosts: Path | None = None
+    """a known_hosts file of its own, e.g. the demo cluster's; read as well as the operator's"""
+    ssh_config: Path | None = None
+    legacy_algorithms: bool = False
+    python: str | None = None
+    """an interpreter path for the probe, when the usual places don't do"""
+
+
+class Inventory(BaseModel):
+    """A whole hosts.yaml after loading: hosts in file order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path | None = None
+    cluster: str = "cluster"
+    environment: Environment = Environment.PRODUCTION
+    """production when not said: the careful default"""
+    hosts: dict[str, Host]
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    expect: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """group or host -> component ids"""
+
+    def expected_on(self, host: str) -> frozenset[str]:
+        """Component ids that hosts.yaml expects on this host."""
+        names = {host, *(g for g, members in self.groups.items() if host in members)}
+        return frozenset(c for n in names for c in self.expect.get(n, ()))

@@ -1,0 +1,95 @@
+"""What every service manager gives: list, observe, act, capabilities.
+
+`act` changes a host. It takes a Permit, which only `edxconsole/plans/interlock.py` makes;
+`tests/unit/test_interlock_is_the_only_way.py` walks the code to prove it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from edxconsole.cluster.units import Identity, Unit
+
+
+class Verb(StrEnum):
+    """What can be done to a unit."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    RELOAD = "reload"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this manager can do on this host for this login, and what is missing for the rest."""
+
+    version: str
+    verbs: frozenset[Verb]
+    route: str
+    """how it is spoken to, for the eye: "127.0.0.1:9001", "sudo -u www-data relay", "D-Bus" """
+    missing: Mapping[Verb, str] = field(default_factory=dict)
+    """per verb that can't be done: the remedy in one clause"""
+    warnings: tuple[str, ...] = ()
+    """posture: "port 9001 has no password", "CVE-2017-11610 (3.2.3)" """
+
+
+@dataclass(frozen=True, slots=True)
+class ActOutcome:
+    """What the manager said to an act that was accepted. State must be observed separately."""
+
+    verb: Verb
+    unit: str
+    before: Identity
+    detail: str
+    already: bool = False
+    """it was already so (supervisor faults 60 ALREADY_STARTED, 70 NOT_RUNNING)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Leave to change one unit once. Made by the interlock only, right before the act."""
+
+    plan: str
+    host: str
+    unit: str
+    verb: Verb
+    before: Identity
+
+
+class ServiceManager(Protocol):
+    """One service manager on one host."""
+
+    @property
+    def id(self) -> str:
+        """As in Unit.manager."""
+        ...
+
+    async def list(self) -> tuple[Unit, ...]:
+        """Every unit it knows. Raises ServiceUnavailable, PermissionMissing."""
+        ...
+
+    async def observe(self, name: str) -> Unit:
+        """One unit, fresh from the manager. Raises UnitUnknown and as list()."""
+        ...
+
+    async def capabilities(self) -> Capabilities: ...
+
+    def command(self, name: str, verb: Verb) -> str:
+        """The exact command or call that act() will make, as shown to the operator."""
+        ...
+
+    async def act(self, name: str, verb: Verb, *, permit: Permit, deadline: float) -> ActOutcome:
+        """Do it; return when the manager reports the end state, at most `deadline` seconds later.
+
+        START returns when running (or STARTING passed), STOP when stopped, RESTART is stop
+        then start with the manager's own semantics made safe, RELOAD is whatever the manager
+        calls reload. Raises ActFailed on time-out or a bad end state, PermissionMissing,
+        ServiceFault.
+        """
+        ...
+
+    async def close(self) -> None: ...
