@@ -62,7 +62,8 @@ class EdxconsoleError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.host}: {self.cause}" if self.host else self.cause
-        return f"{head}; {self.remedy}." if self.remedy else f"{head}."
+        text = f"{head}; {self.remedy}" if self.remedy else head
+        return text if text.endswith("?") else f"{text}."
 
 
 class UsageError(EdxconsoleError):

@@ -5,8 +5,54 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from edxconsole.errors import SettingsError
+
 
 def state_dir() -> Path:
     """Journal, log file and pinned host keys: $XDG_STATE_HOME/edxconsole (0700)."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "edxconsole"
+    return _xdg("XDG_STATE_HOME", ".local/state")
+
+
+def config_dir() -> Path:
+    """settings.yaml and a usual hosts.yaml: $XDG_CONFIG_HOME/edxconsole."""
+    return _xdg("XDG_CONFIG_HOME", ".config")
+
+
+def log_file() -> Path:
+    """Where tracebacks go (0600)."""
+    return state_dir() / "edxconsole.log"
+
+
+def _xdg(variable: str, usual: str) -> Path:
+    base = os.environ.get(variable, "")
+    return (Path(base) if base.startswith("/") else Path.home() / usual) / "edxconsole"
+
+
+class Settings(BaseModel):
+    """The operator's own preferences, from settings.yaml in the config directory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="edxconsole settings.yaml")
+
+    theme: str | None = None
+    """a Textual theme or one of ours"""
+    ascii: bool = False
+    """no characters beyond ASCII on screen"""
+    arm_minutes: float = Field(default=5.0, gt=0, le=60)
+    """how long arming lasts"""
+    keys: dict[str, str] = Field(default_factory=dict)
+    """command id -> key"""
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """The preferences; the defaults when there is no file. Raises SettingsError."""
+    from edxconsole.yamlfile import read_yaml, validate
+
+    path = path or config_dir() / "settings.yaml"
+    if not path.exists():
+        return Settings()
+    document = read_yaml(path)
+    settings = validate(document, Settings)
+    document.raise_problems(SettingsError)
+    return settings or Settings()

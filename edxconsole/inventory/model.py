@@ -56,6 +56,8 @@ class Inventory(BaseModel):
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     expect: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """group or host -> component ids"""
+    catalog: Path | None = None
+    """a file or directory of component YAML that adds to the built-in catalog"""
 
     def expected_on(self, host: str) -> frozenset[str]:
         """Component ids that hosts.yaml expects on this host."""

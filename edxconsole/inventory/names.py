@@ -1,0 +1,63 @@
+"""What hosts, addresses, users and groups may be called.
+
+These words end up in argument vectors of ssh and sudo, so a leading dash, blanks and shell or
+ProxyCommand characters are refused (compare CVE-2023-51385).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from edxconsole.yamlwords import found
+
+HOST_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$"
+ADDRESS = r"^[A-Za-z0-9_:\[][A-Za-z0-9._:%\[\]-]{0,254}$"
+USER_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._@\\+-]{0,63}$"
+PLAIN_PATH = r"^[~/.A-Za-z0-9_][^\n]{0,1023}$"
+
+
+def _check(pattern: str, what: str, value: str) -> str:
+    if not re.fullmatch(pattern.strip("^$"), value):
+        raise ValueError(f"found {found(value)}, expected {what}")
+    return value
+
+
+def check_host_name(value: str) -> str:
+    """A host, group or alias name. Raises ValueError in words."""
+    return _check(HOST_NAME, "a name of letters, digits, '.', '_' and '-' that doesn't begin with '-'", value)
+
+
+def check_address(value: str) -> str:
+    """A DNS name or IP address, without user and port. Raises ValueError in words."""
+    if "@" in value:
+        raise ValueError(f"found {found(value)}, expected an address; the user goes into user:")
+    if value.count(":") == 1:
+        raise ValueError(f"found {found(value)}, expected an address; the port goes into port:")
+    return _check(ADDRESS, "a DNS name or an IP address", value)
+
+
+def check_user(value: str) -> str:
+    """A login name. Raises ValueError in words."""
+    return _check(USER_NAME, "a login name", value)
+
+
+def check_path(value: str) -> str:
+    """A path, not beginning with '-'. Raises ValueError in words."""
+    return _check(PLAIN_PATH, "a path", value)
+
+
+HostName = Annotated[
+    str, AfterValidator(check_host_name), WithJsonSchema({"type": "string", "pattern": HOST_NAME})
+]
+Address = Annotated[
+    str, AfterValidator(check_address), WithJsonSchema({"type": "string", "pattern": ADDRESS})
+]
+UserName = Annotated[
+    str, AfterValidator(check_user), WithJsonSchema({"type": "string", "pattern": USER_NAME})
+]
+FilePath = Annotated[
+    str, AfterValidator(check_path), WithJsonSchema({"type": "string", "pattern": PLAIN_PATH})
+]
