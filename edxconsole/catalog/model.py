@@ -30,7 +30,8 @@ class Signature(_Model):
     argv: tuple[str, ...] = ()
     comm: tuple[str, ...] = ()
     master: str | None = None
-    """argv regex of the one process to signal (gunicorn master), never a wrapper shell"""
+    """argv regex of the one process to signal (gunicorn master), never a wrapper shell; where
+    master and workers share an argv, the one whose parent does not match"""
 
 
 class ListenerSpec(_Model):
@@ -62,7 +63,11 @@ class LogSpec(_Model):
 
 
 class HealthSpec(_Model):
-    """One check. kind http: GET path on port with Host `host_header`; tcp: accepts; others: PING."""
+    """One check. kind http: GET path on port with Host `host_header`; tcp: accepts; others: PING.
+
+    With both `port` and `unix`, whichever the host has; kind nginx without a port: the lowest
+    port that nginx listens on there.
+    """
 
     name: str
     kind: Literal["http", "tcp", "memcached", "redis", "mysql", "amqp", "mongodb", "nginx"]
@@ -133,6 +138,8 @@ class Component(_Model):
     actions: Actions = Field(default_factory=Actions)
     depends: tuple[str, ...] = ()
     start_order: int = 50
+    display_order: int = 90
+    """front of the cluster first: nginx 10, applications 20, queues 30, data 50"""
     normal_exit: bool = False
     """EXITED is not an alarm (xqueue_consumer without push queues)"""
     source: str = ""

@@ -1,0 +1,1 @@
+"""One YAML file per component; see `edxconsole/catalog/model.py` for the keys."""
