@@ -1,0 +1,34 @@
+# The first thing a test host does: its users and sshd, then its role.
+#   LAB_SUDO      1: ops may sudo anything
+#   LAB_PASSWORD  the hash of ops's password, "*" for none ("!" would make sshd refuse the key too)
+#   LAB_WITHOUT   globs of files this host shall not have
+#   LAB_SCRIPT    the role to play, run as root
+set -eu
+home=/home/ops
+mkdir -p $home/.ssh /run/sshd /run/lock
+
+if [ "$(id -u)" = 0 ]; then
+    for user in ops:1999:/bin/bash mongodb:1801:/usr/sbin/nologin elasticsearch:1802:/usr/sbin/nologin; do
+        name=${user%%:*} rest=${user#*:}
+        uid=${rest%%:*} shell=${rest#*:} hash='*'
+        [ $name = ops ] && hash=$LAB_PASSWORD
+        echo "$name:x:$uid:$uid::/home/$name:$shell" >>/etc/passwd
+        echo "$name:x:$uid:" >>/etc/group
+        echo "$name:$hash:19000:0:99999:7:::" >>/etc/shadow
+    done
+    if [ "$LAB_SUDO" = 1 ]; then
+        echo "ops ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/lab
+        chmod 440 /etc/sudoers.d/lab
+    fi
+    # The machine's interpreters may live in root's home, and the host's users run them.
+    chmod 711 /root
+fi
+
+cp /run/lab/authorized_keys $home/.ssh/authorized_keys
+chmod 700 $home/.ssh
+[ "$(id -u)" != 0 ] || chown -R ops:ops $home
+for pattern in $LAB_WITHOUT; do
+    rm -rf $pattern
+done
+/usr/sbin/sshd -f /run/lab/sshd_config
+[ -z "$LAB_SCRIPT" ] || exec sh "$LAB_SCRIPT"

@@ -1,0 +1,46 @@
+"""pytest fixtures for real hosts. See README.md for how to ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from edxconsole.demo.namespaces import Net
+from tests.lab import needs, network
+from tests.lab.host import LabHost
+from tests.lab.lab import Lab
+
+
+def require(*names: str) -> None:
+    """Leave the test out, saying why, when the machine lacks one of these."""
+    for name in names:
+        if (lacking := needs.missing(name)) is not None:
+            pytest.skip(f"left out: {lacking}")
+
+
+@pytest.fixture(scope="session")
+def lab_network() -> Net:
+    """The network of this test process; entering it is done once."""
+    require("namespaces", "sshd", "ssh")
+    return network.enter()
+
+
+@pytest.fixture
+def lab(lab_network: Net, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Makes hosts that end with the test."""
+    with Lab(lab_network, tmp_path_factory.mktemp("lab")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def module_lab(lab_network: Net, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Makes hosts that end with the test module."""
+    with Lab(lab_network, tmp_path_factory.mktemp("lab")) as made:
+        yield made
+
+
+@pytest.fixture
+def host(lab: Lab) -> LabHost:
+    """One fresh host with sshd, and a user ops who may sudo."""
+    return lab.host()

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /edx/app/edxapp/venvs/edxapp/bin/python /edx/app/edxapp/venvs/edxapp/bin/gunicorn -c /edx/app/edxapp/lms_gunicorn.py lms.wsgi
