@@ -1,0 +1,194 @@
+"""The app itself: modes, history, what wakes the screen, and the loop hygiene that keeps keys quick."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events, work
+from textual.app import App
+from textual.binding import BindingType
+from textual.driver import Driver
+
+from edxconsole.errors import EdxconsoleError
+from edxconsole.settings import Settings
+from screens.bridge import Bridge
+from screens.cluster import ClusterScreen
+from screens.commands import APP_BINDINGS
+from screens.history import History
+from screens.live import LiveScreen
+from screens.place import Place, Visit
+from screens.prompting import ModalPrompter
+from widgets.driver import CongestionGate
+from widgets.ink import THEMES
+from widgets.pulse import Pulse
+
+FRAMES = 20
+"""frames a second at most for what changes by itself; keys are not held to it"""
+LOG_FRAMES = 12
+_TICK = 1.0
+_IDLE = 2.0
+_COLLECT_EVERY = 30.0
+
+MODES: dict[str, Callable[[Bridge], LiveScreen]] = {
+    "cluster": ClusterScreen,
+}
+"""Every screen of the console: a new one is one line here."""
+
+
+class EdxConsole(App[int]):
+    """The console on a terminal.
+
+    Args:
+        bridge: the engine as screens see it.
+        settings: the operator's preferences.
+        prompter: asks for secrets and host keys in modals of this app.
+        tuned: apply the garbage collection policy to this process.
+    """
+
+    TITLE = "edxconsole"
+    BINDINGS: ClassVar[list[BindingType]] = APP_BINDINGS
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = True
+    DEFAULT_MODE = "cluster"
+    NOTIFICATION_TIMEOUT = 6
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        *,
+        settings: Settings | None = None,
+        prompter: ModalPrompter | None = None,
+        ascii_only: bool = False,
+        tuned: bool = False,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        self.bridge = bridge
+        self.settings = settings or Settings()
+        self.ascii_only = ascii_only or self.settings.ascii
+        self._tuned = tuned
+        self._prompter = prompter
+        if prompter is not None:
+            prompter.attach(self)
+        self._history = History(Place("cluster"))
+        self._frames = Pulse(self._show, fps=FRAMES, blocked=lambda: self._gate.closed)
+        self._gate = CongestionGate(self)
+        self._last_key = 0.0
+        self._last_collect = 0.0
+        for kind, make in MODES.items():
+            self.add_mode(kind, lambda make=make: make(bridge))  # type: ignore[misc]
+        for theme in THEMES:
+            self.register_theme(theme)
+        wanted = self.settings.theme
+        usual = "edx-mono" if self.no_color else "edx-dark"
+        self.theme = wanted if wanted in self.available_themes and not self.no_color else usual
+        if self.settings.keys:
+            self.set_keymap(self.settings.keys)
+
+    # Life.
+
+    def on_mount(self) -> None:
+        if self._prompter is not None:
+            self._prompter.opened()
+        self.set_interval(_TICK, self._tick)
+        self.call_after_refresh(self._open)
+
+    @work(exit_on_error=False)
+    async def _open(self) -> None:
+        """Start the engine once the first frame is painted: its imports cost as much as Textual's."""
+        await self.bridge.open(self._frames.request)
+        if self._tuned:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(2000, 10, 1000)
+
+    def _tick(self) -> None:
+        """Ages and countdowns, once a second; paints nothing when no word changed."""
+        self._frames.request()
+        now = self.bridge.clock.monotonic()
+        if self._tuned and now - self._last_key > _IDLE and now - self._last_collect > _COLLECT_EVERY:
+            self._last_collect = now
+            gc.collect()
+
+    def _show(self) -> None:
+        screen = self.live_screen
+        if screen is not None:
+            screen.pull()
+
+    @property
+    def live_screen(self) -> LiveScreen | None:
+        """The topmost screen that follows the cluster, below any modal."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, LiveScreen):
+                return screen
+        return None
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key):
+            self._frames.key()
+            self._last_key = self.bridge.clock.monotonic()
+        await super().on_event(event)
+
+    def post_display_hook(self) -> None:
+        self._gate.check()
+
+    # Going places.
+
+    async def go(self, place: Place) -> None:
+        """Show a place, in its mode."""
+        await self.switch_mode(place.kind)
+        screen = self.live_screen
+        if screen is not None:
+            screen.visit(place)
+
+    async def on_visit(self, message: Visit) -> None:
+        self._history.visit(message.place)
+        await self.go(message.place)
+
+    async def action_history(self, step: int) -> None:
+        place = self._history.step(step)
+        if place is not None:
+            await self.go(place)
+
+    async def action_go_back(self) -> None:
+        await self.action_history(-1)
+
+    async def action_screen(self, kind: str) -> None:
+        """A screen by number: at the place it last showed, or what suits where we are."""
+        if kind not in MODES:
+            return
+        place = self._history.last(kind) or self._first_place(kind)
+        self._history.visit(place)
+        await self.go(place)
+
+    def _first_place(self, kind: str) -> Place:
+        here = self._history.here
+        hosts = list(self.bridge.cluster.hosts.values())
+        host = here.host or (hosts[0].name if hosts else "")
+        if kind == "host":
+            return Place(kind, host)
+        if kind == "component":
+            found = [i.component for h in hosts for i in h.instances]
+            return Place(kind, "", here.component or (found[0] if found else ""))
+        return Place(kind)
+
+    # Commands.
+
+    def action_leave(self) -> None:
+        self.exit(0)
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+        self.notify(f"Theme {self.theme}", timeout=2, markup=False)
+
+    def action_suspend_process(self) -> None:
+        with self.batch_update():
+            super().action_suspend_process()
+
+    def say_error(self, error: EdxconsoleError) -> None:
+        """One sentence; never markup."""
+        self.notify(str(error), severity="error", markup=False)

@@ -1,0 +1,188 @@
+"""LiveScreen: what every screen of the console shares: status line, filter, keys, zoom, back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual._path import CSSPathType
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding
+from textual.content import Content
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from edxconsole.cluster.model import ClusterSnapshot
+from screens.bridge import Bridge
+from screens.place import Place, Target, WantAct
+from widgets.bars import KeyBar, StatusBar
+from widgets.canvas import Canvas
+from widgets.commands import Command, bindings
+from widgets.filter_bar import FilterBar
+from widgets.match import Match
+from widgets.row_table import RowTable
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+
+
+class Filter(Command):
+    """Show only lines with certain words in the focused pane: `celery !INFO`."""
+
+    key, shown, title, action, footer = "slash", "/", "Filter", "filter", True
+
+
+class Back(Command):
+    """Clear the filter, leave the zoom, or go back to where one was before."""
+
+    key, title, action = "escape", "Back", "back"
+
+
+class Zoom(Command):
+    """Give the whole screen to the focused pane, or take it back."""
+
+    key, title, action, footer = "z", "Zoom", "zoom", True
+
+
+class Act(Command):
+    """Choose what to do with the selected service: start, stop, restart, reload. Nothing happens yet."""
+
+    key, title, action, footer = "a", "Actions", "act", True
+
+
+class LiveScreen(Screen[None]):
+    """A screen that follows the cluster. Subclasses compose panes and fill them in `show`."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST_WIDTH, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_HEIGHT, "-short"), (30, "-tall")]  # noqa: RUF012
+    CSS_PATH: ClassVar[CSSPathType | None] = "live.tcss"
+    BINDINGS = bindings(Act, Filter, Zoom, Back)
+    KIND = ""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self.bridge = bridge
+        self.place = Place(self.KIND)
+        self._pane: Canvas | None = None
+
+    def compose(self) -> ComposeResult:
+        yield StatusBar(self.bridge.clock, id="status")
+        yield from self.panes()
+        yield Static(id="too-small")
+        yield FilterBar()
+        yield KeyBar(id="keys")
+
+    def panes(self) -> Iterable[Widget]:
+        """The panes of this screen."""
+        raise NotImplementedError
+
+    def show(self, cluster: ClusterSnapshot) -> None:
+        """Fill the panes from a snapshot."""
+        raise NotImplementedError
+
+    def target(self) -> Target | None:
+        """What the cursor is on, as something to act on."""
+        return None
+
+    def visit(self, place: Place) -> None:
+        """Look at something else."""
+        self.place = place
+        if self.is_mounted:
+            self.pull()
+
+    # Life.
+
+    def on_mount(self) -> None:
+        self.bindings_updated_signal.subscribe(self, lambda _: self._show_keys())
+        self.pull()
+
+    def on_screen_resume(self) -> None:
+        self.pull()
+        self._show_keys()
+
+    def on_resize(self) -> None:
+        text = f"The terminal is {self.size.width}×{self.size.height}; "
+        text += f"edxconsole needs at least {LEAST_WIDTH}×{LEAST_HEIGHT}."
+        self.query_one("#too-small", Static).update(Content(text))
+
+    def pull(self) -> None:
+        """Bring everything up to date: called after changes and once a second for ages."""
+        if not self.is_mounted:
+            return
+        cluster = self.bridge.pull()
+        try:
+            status = self.query_one("#status", StatusBar)
+        except NoMatches:
+            return
+        status.show(cluster, self.place_words(), self.bridge.armed, self.bridge.changed)
+        self.show(cluster)
+
+    def place_words(self) -> str:
+        return "" if self.place.kind == "cluster" else self.place.words(self.bridge.titles)
+
+    def _show_keys(self) -> None:
+        if self.is_mounted and self.app.screen is self:
+            self.query_one("#keys", KeyBar).show(shown_keys(self.active_bindings.values(), self))
+
+    # Panes.
+
+    @property
+    def pane(self) -> Canvas | None:
+        """The focused pane, or the one that was before the filter was opened."""
+        if isinstance(self.focused, Canvas):
+            return self.focused
+        return self._pane
+
+    def action_filter(self) -> None:
+        pane = self.pane
+        if pane is not None:
+            self._pane = pane
+            match = getattr(pane, "match", Match(""))
+            self.query_one(FilterBar).open(match)
+
+    def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
+        self._filter(event.match)
+
+    def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
+        self.query_one(FilterBar).close()
+        if self._pane is not None:
+            self._pane.focus()
+
+    def _filter(self, match: Match) -> None:
+        if isinstance(self.pane, RowTable):
+            self.pane.filter(match)
+
+    def action_back(self) -> None:
+        pane = self.pane
+        if pane is not None and getattr(pane, "match", None):
+            self._filter(Match(""))
+        elif self.has_class("-zoomed"):
+            self.action_zoom()
+        else:
+            self.app.call_later(self.run_action, "app.go_back")
+
+    def action_zoom(self) -> None:
+        pane = self.pane
+        if pane is None:
+            return
+        zoomed = not self.has_class("-zoomed")
+        self.set_class(zoomed, "-zoomed")
+        for other in self.query(Canvas):
+            other.set_class(zoomed and other is pane, "-zoom")
+
+    def action_act(self) -> None:
+        target = self.target()
+        if target is None:
+            self.notify("Nothing is selected that could be acted on.", markup=False)
+        else:
+            self.post_message(WantAct(target))
+
+
+def shown_keys(active: Iterable[ActiveBinding], screen: Screen[None]) -> list[tuple[str, str]]:
+    """Key and word of the live bindings that belong in the footer."""
+    pairs: dict[str, str] = {}
+    for _, binding, enabled, _ in active:
+        if binding.show and enabled and binding.description not in pairs:
+            pairs[binding.description] = screen.app.get_key_display(binding)
+    return [(key, word) for word, key in pairs.items()]

@@ -1,0 +1,141 @@
+"""One-line widgets at the edges: what holds for the whole console, and the keys that work here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.style import Style
+from textual.strip import Strip
+
+from edxconsole.cluster.model import ClusterSnapshot, Link
+from widgets.canvas import Canvas
+from widgets.clean import clip
+from widgets.clock import Clock
+from widgets.ink import Role
+from widgets.words import clock_time, span
+
+Runs = tuple[tuple[str, Role], ...]
+
+
+class Line(Canvas, can_focus=False):
+    """One line of runs to the left and runs to the right; repaints only when they differ."""
+
+    DEFAULT_CSS = """
+    Line { height: 1; width: 1fr; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("", id=id)
+        self.left: Runs = ()
+        self.right: Runs = ()
+
+    def say(self, left: Runs, right: Runs = ()) -> None:
+        if (left, right) != (self.left, self.right):
+            self.left, self.right = left, right
+            self.refresh()
+
+    def _draw(self, y: int, width: int) -> Strip:
+        ink = self.ink
+        left = _take(tuple((self.safe(t), r) for t, r in self.left), width)
+        right = tuple((self.safe(t), r) for t, r in self.right)
+        used, wanted = _width(left), _width(right)
+        if used + wanted + 1 > width:
+            left = _take(left, max(width - wanted - 1, width // 2))
+            used = _width(left)
+            right = _take(right, max(0, width - used - 1))
+            wanted = _width(right)
+        gap = " " * max(0, width - used - wanted)
+        runs: list[tuple[str, Style]] = [(text, ink[role]) for text, role in left]
+        runs.append((gap, ink[Role.TEXT]))
+        runs += [(text, ink[role]) for text, role in right]
+        return self.line(runs, width)
+
+
+def _width(runs: Runs) -> int:
+    return sum(cell_len(text) for text, _ in runs)
+
+
+def _take(runs: Runs, width: int) -> Runs:
+    """The runs that fit, the last one cut with an ellipsis."""
+    out: list[tuple[str, Role]] = []
+    for text, role in runs:
+        if width <= 0:
+            break
+        piece = clip(text, width)
+        out.append((piece, role))
+        width -= cell_len(piece)
+    return tuple(out)
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """How long acts are allowed for; None: read-only."""
+
+    until: float | None = None
+
+    def words(self, now: float, monotonic: float) -> Runs:
+        """ " READ-ONLY " or " ARMED until 09:41, 9 min left " """
+        if self.until is None or self.until <= monotonic:
+            return ((" READ-ONLY ", Role.DIM),)
+        left = self.until - monotonic
+        words = f"{span(left)} left" if left >= 60 else "less than 1 min left"
+        return ((f" ARMED until {clock_time(now + left)[:5]}, {words} ", Role.ALARM),)
+
+
+class StatusBar(Line):
+    """Cluster, environment, armed or not; hosts by link; when something last changed."""
+
+    def __init__(self, clock: Clock, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._clock = clock
+
+    def show(self, cluster: ClusterSnapshot, place: str, armed: Armed, changed: float | None) -> None:
+        """`place` is where we are ("app1 › lms"); `changed` epoch s of the last change seen."""
+        production = cluster.environment == "production"
+        ground = Role.ALARM if production else Role.DIM
+        environment = cluster.environment.upper() if production else cluster.environment
+        left: Runs = (
+            (" edxconsole ", Role.ACCENT),
+            (f" {cluster.name} ", Role.STRONG),
+            (f" {environment} ", ground),
+            ("  ", Role.TEXT),
+            *armed.words(self._clock.now(), self._clock.monotonic()),
+            (f"   {place}" if place else "", Role.TEXT),
+        )
+        last = f"   changed {clock_time(changed)} " if changed is not None else " "
+        self.say(left, (*host_counts(cluster), (last, Role.DIM)))
+
+
+_WORDS = (
+    ("live", frozenset({Link.LIVE}), Role.TEXT),
+    ("connecting", frozenset({Link.WAITING, Link.CONNECTING, Link.AUTHENTICATING, Link.PROBING}), Role.DIM),
+    ("stale", frozenset({Link.STALE}), Role.DEGRADED),
+    ("lost", frozenset({Link.LOST}), Role.DOWN),
+    ("unreachable", frozenset({Link.BACKOFF}), Role.DOWN),
+    ("refused", frozenset({Link.REFUSED}), Role.DOWN),
+    ("closed", frozenset({Link.CLOSED}), Role.DIM),
+)
+
+
+def host_counts(cluster: ClusterSnapshot) -> Runs:
+    """ "4 hosts: 2 live · 1 stale · 1 lost", only what there is."""
+    links = [host.link for host in cluster.hosts.values()]
+    runs: list[tuple[str, Role]] = [(f"{len(links)} {'host' if len(links) == 1 else 'hosts'} ", Role.DIM)]
+    for word, kinds, role in _WORDS:
+        if number := sum(link in kinds for link in links):
+            runs.append((" · " if len(runs) > 1 else "", Role.FAINT))
+            runs.append((f"{number} {word}", role))
+    return tuple(runs)
+
+
+class KeyBar(Line):
+    """The keys that work here, most useful first."""
+
+    def show(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Pairs of key and word."""
+        runs: list[tuple[str, Role]] = [(" ", Role.TEXT)]
+        for key, word in keys:
+            runs += [(key, Role.ACCENT), (f" {word}   ", Role.DIM)]
+        self.say(tuple(runs))

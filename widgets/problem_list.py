@@ -1,0 +1,67 @@
+"""ProblemList: what is wrong, where, since when; worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from edxconsole.cluster.model import Problem
+from widgets.cells import Cell, Column, Row, cell
+from widgets.clock import Clock
+from widgets.ink import Role
+from widgets.row_table import RowTable
+from widgets.states import STATE
+from widgets.words import since, span
+
+COLUMNS = (
+    Column("  state", 10, 0),
+    Column("where", 10, 0, grow=1, most=20),
+    Column("what", 12, 1, grow=1, most=22),
+    Column("because", 24, 0, grow=8),
+    Column("since", 12, 1, right=True),
+    Column("for", 6, 2, right=True),
+)
+
+
+class ProblemList(RowTable):
+    """Keys are "host/component"; the component is empty for a host itself."""
+
+    def __init__(self, clock: Clock, *, id: str | None = None) -> None:
+        super().__init__("PROBLEMS", COLUMNS, id=id, empty="nothing wrong", header=False)
+        self._clock = clock
+        self.quiet_word = ""
+        """said instead of "nothing wrong" while not every host was heard"""
+
+    def show_problems(self, problems: Sequence[Problem], titles: Mapping[str, str]) -> None:
+        """As the cluster model ranks them."""
+        now = self._clock.now()
+        rows: dict[str, Row] = {}
+        for problem in problems:
+            key = f"{problem.host}/{problem.component}"
+            while key in rows:
+                key += "+"
+            rows[key] = _row(key, problem, titles.get(problem.component, problem.component), now)
+        self.show(rows.values())
+
+    def empty_text(self) -> str:
+        return super().empty_text() if self.match or not self.quiet_word else self.quiet_word
+
+
+def _row(key: str, problem: Problem, title: str, now: float) -> Row:
+    look = STATE[problem.state]
+    began = problem.since
+    return Row(
+        key,
+        (
+            Cell(((f"{look.glyph} ", look.role), (look.word, look.role))),
+            cell(problem.host, Role.STRONG),
+            cell(title or "host", Role.TEXT if title else Role.DIM),
+            cell(problem.text),
+            cell(since(began, now) if began is not None else "—", Role.TEXT),
+            cell(_length(now - began) if began is not None else "", Role.DIM),
+        ),
+    )
+
+
+def _length(seconds: float) -> str:
+    """Below a minute it only says so: a second's hand would repaint the list each second."""
+    return "<1 min" if seconds < 60 else span(seconds)
