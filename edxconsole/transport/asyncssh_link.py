@@ -1,0 +1,337 @@
+"""One authenticated asyncssh connection, to a host or a shared one to a jump host.
+
+Learned (asyncssh 2.24, OpenSSH 9.2): `config=None` and explicit options only, because asyncssh
+reads ssh_config its own way; `client_keys=None` with keys offered by callbacks; a host that
+changed to another key type shows as a failed key exchange unless all key types are offered, so all
+are, known types first; sshd leaves Nagle on until the first session starts (+40 ms per forwarded
+reply), so a jump connection runs `true` once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import asyncssh
+
+from edxconsole.errors import (
+    AuthenticationFailed,
+    HandshakeDropped,
+    HostUnreachable,
+    InventoryError,
+    TransportError,
+)
+from edxconsole.transport.asyncssh_auth import Client, clean, trusted_keys
+from edxconsole.transport.dial import Pipe, dial
+from edxconsole.transport.host_key import check_host_key
+from edxconsole.transport.known_hosts import Trust
+from edxconsole.transport.pool import ConnectionPool, Slot, ask_secret
+from edxconsole.transport.ssh_resolve import Target, resolve, resolve_jump
+
+KEX = (
+    "mlkem768x25519-sha256",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group-exchange-sha256",
+)
+CIPHERS = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "aes256-ctr",
+    "aes128-ctr",
+    "chacha20-poly1305@openssh.com",
+)
+MACS = (
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
+)
+HOST_KEYS = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+)
+LEGACY_KEX = ("diffie-hellman-group14-sha256", "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1")
+LEGACY_CIPHERS = ("aes192-ctr", "aes256-cbc", "aes128-cbc", "3des-cbc")
+LEGACY_MACS = ("hmac-sha1",)
+MAX_JUMPS = 8
+
+logging.getLogger("asyncssh").setLevel(logging.ERROR)
+
+
+@dataclass(slots=True)
+class Link:
+    """An open connection and what it stands on."""
+
+    target: Target
+    connection: asyncssh.SSHClientConnection
+    client: Client
+    pipe: Pipe | None
+    via: tuple[str, ...] = ()
+
+    @property
+    def alive(self) -> bool:
+        return not self.client.lost.done()
+
+    async def close(self) -> None:
+        """Say goodbye for a moment, then cut."""
+        self.connection.close()
+        try:
+            await asyncio.wait_for(self.connection.wait_closed(), 1)
+        except TimeoutError:
+            self.connection.abort()
+        except (asyncssh.Error, OSError):
+            pass
+        if self.pipe is not None:
+            await self.pipe.close()
+
+
+async def open_link(pool: ConnectionPool, target: Target, seen: tuple[str, ...] = ()) -> Link:
+    """Connect, check the host key, log in; asks about an unknown key and connects again.
+
+    sshd drops bursts (MaxStartups): HandshakeDropped is retried a few times with jitter.
+    """
+    limits = pool.limits
+    pool.executor  # noqa: B018 - makes it the loop's default before the first name look-up
+    for attempt in range(limits.dropped_retries + 1):
+        try:
+            return await _open_trusted(pool, target, seen)
+        except HandshakeDropped:
+            if attempt == limits.dropped_retries:
+                raise
+            await asyncio.sleep(random.uniform(0.2, 1) * limits.dropped_pause * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+async def _open_trusted(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) -> Link:
+    for _ in range(2):
+        link = await _attempt(pool, target, seen)
+        if link is not None:
+            return link
+    raise TransportError("the host key changed while it was being accepted", host=target.name)
+
+
+async def _attempt(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) -> Link | None:
+    """One connection; None when the operator has just accepted its key."""
+    via = await _via(pool, target, seen)
+    loop = asyncio.get_running_loop()
+    trust = await loop.run_in_executor(
+        None, pool.known_hosts.lookup, target.known_hosts, target.key_name, target.port
+    )
+    place = target.jumps[-1] if target.jumps else target.address
+    async with pool.handshake(place) as slot:
+        pipe = None if via is not None else await dial(target)
+        login = _Login(pool, target, trust, slot, via, pipe)
+        link = None
+        try:
+            link = await login.run()
+        finally:
+            if link is None and pipe is not None:
+                await pipe.close()
+    if link is None and login.untrusted is not None:
+        await check_host_key(pool, target, trust, login.untrusted, authority=login.client.authority)
+    return link
+
+
+async def _via(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) -> Link | None:
+    """The shared connection to the last jump host before the target."""
+    if not target.jumps:
+        return None
+    if len(seen) >= MAX_JUMPS or target.jumps[-1] in seen:
+        raise InventoryError(f"its jump hosts go in a circle: {' -> '.join((*seen, target.jumps[-1]))}")
+    *outer, spec = target.jumps
+    jump = await resolve_jump_host(pool, spec, target.config)
+    if outer:
+        jump = replace(jump, jumps=tuple(outer), proxy_command=None)
+
+    async def connect() -> Link:
+        link = await open_link(pool, jump, (*seen, spec))
+        await _first_session(link)
+        return link
+
+    link = await pool.jump(("asyncssh", jump.user, jump.address, jump.port, jump.jumps), connect)
+    assert isinstance(link, Link)
+    return link
+
+
+async def resolve_jump_host(pool: ConnectionPool, spec: str, config: Path | None) -> Target:
+    """A jump host by inventory name, else by ssh_config alias."""
+    host = pool.inventory.hosts.get(spec)
+    async with pool.resolving():
+        return await (resolve(host) if host is not None else resolve_jump(spec, config))
+
+
+async def _first_session(link: Link) -> None:
+    """Switch Nagle off at the jump host's sshd; one that permits no commands is only slower."""
+    with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
+        async with asyncio.timeout(5):
+            await link.connection.run("exec true", encoding=None, stdin=asyncssh.DEVNULL)
+
+
+class _Login:
+    """One attempt, with a clock that stands still while the operator is asked."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        target: Target,
+        trust: Trust,
+        slot: Slot,
+        via: Link | None,
+        pipe: Pipe | None,
+    ) -> None:
+        self._pool = pool
+        self._target = target
+        self._trust = trust
+        self._slot = slot
+        self._via = via
+        self._pipe = pipe
+        self._clock: asyncio.Timeout | None = None
+        self.client = Client(pool, target, self._ask)
+
+    @property
+    def untrusted(self) -> bytes | None:
+        """The blob of the host key that was refused."""
+        key = self.client.offered
+        return None if key is None else key.public_data
+
+    async def run(self) -> Link | None:
+        limit = self._pool.limits.login_timeout
+        try:
+            async with asyncio.timeout(limit) as self._clock:
+                connection = await asyncssh.connect(
+                    self._target.address,
+                    self._target.port,
+                    config=None,
+                    options=self._options(),
+                    tunnel=self._via.connection if self._via else None,
+                    sock=self._pipe.sock if self._pipe else None,
+                )
+        except TimeoutError:
+            raise HostUnreachable(
+                f"it accepted the connection but SSH did not log in within {limit:g} s",
+                host=self._target.name,
+                remedy="the host may be overloaded, or its sshd waits for DNS",
+            ) from None
+        except (asyncssh.Error, OSError) as error:
+            if self.untrusted is not None:
+                return None
+            raise await self._translate(error) from None
+        finally:
+            await self.client.end_offers()
+        via = () if self._via is None else (self._via.target.name, *self._via.via)
+        return Link(self._target, connection, self.client, self._pipe, via)
+
+    async def _ask(self, prompt: str) -> str | None:
+        self._slot.give_back()
+        if self._clock is not None:
+            self._clock.reschedule(None)
+        try:
+            return await ask_secret(self._pool, self._target.name, prompt)
+        finally:
+            await self._slot.take()
+            if self._clock is not None:
+                loop = asyncio.get_running_loop()
+                self._clock.reschedule(loop.time() + self._pool.limits.login_timeout)
+
+    def _options(self) -> asyncssh.SSHClientConnectionOptions:
+        legacy, limits = self._target.legacy_algorithms, self._pool.limits
+        return asyncssh.SSHClientConnectionOptions(
+            config=None,
+            username=self._target.user,
+            client_factory=lambda: self.client,
+            client_keys=None,
+            agent_path=None,
+            known_hosts=tuple(
+                trusted_keys(pins)
+                for pins in (self._trust.keys, self._trust.authorities, self._trust.revoked)
+            ),
+            host_key_alias=self._target.host_key_alias,
+            server_host_key_algs=host_key_algorithms(self._trust, legacy=legacy),
+            kex_algs=[*KEX, *(LEGACY_KEX if legacy else ())],
+            encryption_algs=[*CIPHERS, *(LEGACY_CIPHERS if legacy else ())],
+            mac_algs=[*MACS, *(LEGACY_MACS if legacy else ())],
+            compression_algs=None,
+            x509_trusted_certs=None,
+            gss_kex=False,
+            gss_auth=False,
+            agent_forwarding=False,
+            x11_forwarding=False,
+            disable_trivial_auth=True,
+            connect_timeout=None,
+            login_timeout=0,
+            keepalive_interval=limits.keepalive_interval,
+            keepalive_count_max=limits.keepalive_count,
+            rekey_seconds=random.uniform(3600, 7200),
+        )
+
+    async def _translate(self, error: Exception) -> TransportError:
+        """asyncssh's error as ours: the host, the cause, the remedy."""
+        name, place = self._target.name, f"{self._target.address} port {self._target.port}"
+        text = clean(str(error))
+        if isinstance(error, asyncssh.ChannelOpenError) and self._via is not None:
+            return HostUnreachable(
+                f"the jump host {self._via.target.name} can't reach {place} ({text})",
+                host=name,
+                remedy="see whether sshd runs there and the jump host's AllowTcpForwarding permits it",
+            )
+        if isinstance(error, asyncssh.PermissionDenied) or "Too many authentication failures" in text:
+            return denied(self._target, text, asked=self.client.asked, declined=self.client.declined)
+        if isinstance(error, asyncssh.KeyExchangeFailed):
+            return TransportError(
+                f"no common algorithm with its sshd ({text})",
+                host=name,
+                remedy="upgrade that sshd, or set legacy_algorithms: true for this host",
+            )
+        if isinstance(error, asyncssh.ConnectionLost | OSError):
+            words = await self._pipe.last_words() if self._pipe is not None else ""
+            if words:
+                return HostUnreachable(f"its ProxyCommand ended: {words}", host=name)
+            return HandshakeDropped(
+                f"{place} hung up before login",
+                host=name,
+                remedy="its sshd may be busy (MaxStartups) or block this address; try again",
+            )
+        return TransportError(f"SSH failed at {place} ({text})", host=name)
+
+
+def denied(target: Target, text: str, *, asked: bool, declined: bool) -> AuthenticationFailed:
+    """Why nobody was let in."""
+    if "Too many" in text:
+        cause, remedy = (
+            "too many keys were offered",
+            "set IdentitiesOnly and IdentityFile for it in ssh_config",
+        )
+    elif declined:
+        cause, remedy = "no key was accepted and the question was declined", "give a key or a password"
+    elif asked:
+        cause, remedy = "the answer was not accepted", "try again with the right one"
+    else:
+        tried = [str(p) for p in target.identity_files]
+        cause = "no key was accepted"
+        remedy = f"see that the user is right and a key of it is in the agent or in {', '.join(tried[:2])}"
+    return AuthenticationFailed(f"{target.user}@{target.address}: {cause}", host=target.name, remedy=remedy)
+
+
+def host_key_algorithms(trust: Trust, *, legacy: bool) -> list[str]:
+    """Known types first; all others after, so that a changed type is seen as a changed key."""
+    kinds = {k.kind for k in trust.keys}
+    known: Sequence[str] = [
+        a for a in HOST_KEYS if a in kinds or (a.startswith("rsa-") and "ssh-rsa" in kinds)
+    ]
+    certificates = [f"{a}-cert-v01@openssh.com" for a in HOST_KEYS[:6]] if trust.authorities else []
+    old = ["ssh-rsa"] if legacy else []
+    return [*certificates, *known, *(a for a in HOST_KEYS if a not in known), *old]

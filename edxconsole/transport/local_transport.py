@@ -1,0 +1,250 @@
+"""The machine the console runs on: subprocesses and local sockets, no SSH.
+
+Learned: a command gets a session of its own, so that Ctrl-C in the terminal does not reach it and
+that killing its process group ends its children too; a stderr nobody reads must be drained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import getpass
+import os
+import platform
+import signal
+from collections.abc import Sequence
+
+from edxconsole.errors import CommandFailed, ConnectionLost, StreamRefused
+from edxconsole.inventory.model import Host
+from edxconsole.transport.base import (
+    ByteReader,
+    ConnectionInfo,
+    Endpoint,
+    Process,
+    Result,
+    Stream,
+    TcpEndpoint,
+)
+from edxconsole.transport.command import become_argv, check_start, collect
+from edxconsole.transport.ladder import DirectRefused, Ladder
+from edxconsole.transport.streams import ByteQueue
+
+STDERR_KEPT = 64 * 1024
+
+
+class LocalProcess:
+    """A subprocess as base.Process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, *, keep_stderr: bool) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self.stdin = LocalWriter(process.stdin)
+        self.stdout: ByteReader = process.stdout
+        self._drain: asyncio.Task[None] | None = None
+        self.stderr: ByteReader = process.stderr
+        if not keep_stderr:
+            queue = ByteQueue(STDERR_KEPT)
+            self.stderr = queue
+            self._drain = asyncio.create_task(_copy(process.stderr, queue))
+
+    @property
+    def signal(self) -> str | None:
+        code = self._process.returncode
+        return signal.Signals(-code).name.removeprefix("SIG") if code is not None and code < 0 else None
+
+    async def wait(self) -> int | None:
+        code = await self._process.wait()
+        return code if code >= 0 else None
+
+    def kill(self) -> None:
+        """SIGKILL to the process group; what sudo started may not be ours to kill."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.stdin.close()
+        self.kill()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), 2)
+        transport: asyncio.SubprocessTransport = self._process._transport  # type: ignore[attr-defined]
+        transport.close()
+        if self._drain is not None:
+            self._drain.cancel()
+            await asyncio.gather(self._drain, return_exceptions=True)
+
+
+async def _copy(reader: asyncio.StreamReader, queue: ByteQueue) -> None:
+    while data := await reader.read(65536):
+        queue.feed(data)
+    queue.feed_eof()
+
+
+class LocalWriter:
+    """asyncio's writer with errors of ours."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    def write(self, data: bytes) -> None:
+        """Raises ConnectionLost once the stream is closed."""
+        if self._writer.is_closing():
+            raise ConnectionLost("the stream is closed")
+        self._writer.write(data)
+
+    async def drain(self) -> None:
+        try:
+            await self._writer.drain()
+        except OSError as error:
+            raise ConnectionLost(f"the stream broke ({error})") from None
+
+    def write_eof(self) -> None:
+        if not self._writer.is_closing():
+            self._writer.write_eof()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def wait_closed(self) -> None:
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+class LocalReader:
+    """asyncio's reader with errors of ours."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    async def read(self, n: int = -1) -> bytes:
+        try:
+            return await self._reader.read(n)
+        except OSError as error:
+            raise ConnectionLost(f"the stream broke ({error})") from None
+
+
+class LocalTransport:
+    """This machine. See base.Transport for the contract."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._lost: asyncio.Future[str] | None = None
+        self._running: set[LocalProcess] = set()
+        self._ladder = Ladder(
+            host.name,
+            getpass.getuser(),
+            may_sudo=host.become == "sudo",
+            direct=self._direct,
+            start=self.process,
+        )
+
+    @property
+    def host_name(self) -> str:
+        return self._host.name
+
+    @property
+    def connected(self) -> bool:
+        return self._lost is not None and not self._lost.done()
+
+    @property
+    def info(self) -> ConnectionInfo:
+        return ConnectionInfo(
+            "local", address="localhost", user=getpass.getuser(), server=platform.platform()
+        )
+
+    async def connect(self) -> None:
+        self._lost = asyncio.get_running_loop().create_future()
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        stdin: bytes = b"",
+        become: str | None = None,
+        max_output: int = 1 << 20,
+    ) -> Result:
+        process = await self._start(argv, become, keep_stderr=True)
+        try:
+            result = await collect(
+                self.host_name,
+                argv,
+                process,
+                stdin=stdin,
+                timeout=timeout,
+                max_output=max_output,
+                become=become,
+            )
+        finally:
+            self._running.discard(process)
+        await check_start(self.host_name, self.info.user, result, become, self._plain)
+        return result
+
+    async def process(self, argv: Sequence[str], *, become: str | None = None) -> Process:
+        return await self._start(argv, become, keep_stderr=False)
+
+    async def open_stream(self, endpoint: Endpoint, *, timeout: float = 5.0) -> Stream:
+        self._check_open()
+        return await self._ladder.open(endpoint, timeout)
+
+    async def wait_lost(self) -> str:
+        if self._lost is None:
+            return "it was never connected"
+        return await asyncio.shield(self._lost)
+
+    async def close(self) -> None:
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result("the connection was closed")
+        running, self._running = self._running, set()
+        for process in running:
+            await process.close()
+
+    def _check_open(self) -> None:
+        if not self.connected:
+            raise ConnectionLost("there is no open connection", host=self._host.name)
+
+    async def _plain(self, argv: Sequence[str]) -> Result:
+        process = await self._start(argv, None, keep_stderr=True)
+        return await collect(self.host_name, argv, process, stdin=b"", timeout=10, max_output=1 << 16)
+
+    async def _start(self, argv: Sequence[str], become: str | None, *, keep_stderr: bool) -> LocalProcess:
+        self._check_open()
+        full = become_argv(argv, become)
+        try:
+            started = await asyncio.create_subprocess_exec(
+                *full,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                limit=256 * 1024,
+            )
+        except OSError as error:
+            raise CommandFailed(
+                f"{full[0]} can't be started: {error.strerror}",
+                host=self.host_name,
+                remedy="install it or correct its path",
+            ) from None
+        process = LocalProcess(started, keep_stderr=keep_stderr)
+        self._running = {p for p in self._running if p._process.returncode is None} | {process}
+        return process
+
+    async def _direct(self, endpoint: Endpoint) -> Stream:
+        try:
+            if isinstance(endpoint, TcpEndpoint):
+                reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+            else:
+                reader, writer = await asyncio.open_unix_connection(endpoint.path)
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                raise DirectRefused(error.strerror) from None
+            raise StreamRefused(
+                f"{endpoint} can't be opened: {error.strerror or error}",
+                host=self.host_name,
+                remedy="see whether what should listen there runs",
+            ) from None
+        return Stream(LocalReader(reader), LocalWriter(writer), "local")
