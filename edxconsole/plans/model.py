@@ -90,6 +90,8 @@ class Step:
     deadline: float
     gate_deadline: float
     warning: str = ""
+    master: Identity = field(default_factory=Identity)
+    """hup-master only: the process that gets the signal, by /proc pid and start"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,17 @@ class Plan:
     def digest(self) -> str:
         """sha256 over everything that decides what will happen."""
         body = [
-            [s.host, s.manager, s.unit, s.verb, str(s.before), s.command, s.method, s.preflight]
+            [
+                s.host,
+                s.manager,
+                s.unit,
+                s.verb,
+                str(s.before),
+                s.command,
+                s.method,
+                s.preflight,
+                str(s.master),
+            ]
             for s in self.steps
         ]
         text = json.dumps([self.environment, self.verb, self.selector, body], separators=(",", ":"))

@@ -1,0 +1,107 @@
+"""The interlock: the one place from which a host is changed.
+
+It alone makes Permits and calls what takes one; `tests/unit/plans/test_interlock_is_the_only_way.py`
+walks the code to prove it. In this order: armed? confirmed for exactly this plan? still the process
+that was confirmed? journal written? Only then the act, and the journal again whatever came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from edxconsole.errors import EdxconsoleError, IdentityDrift, NotConfirmed
+from edxconsole.plans.arming import Arming
+from edxconsole.plans.journal import Journal
+from edxconsole.plans.model import Plan, Step
+from edxconsole.plans.port import EnginePort
+from edxconsole.plans.syslog import tell_syslog
+from edxconsole.services.base import ActOutcome, Permit
+from edxconsole.services.guard import same_run
+from edxconsole.services.hup import hup_master
+
+
+class Interlock:
+    """Guards every act of one engine."""
+
+    def __init__(self, port: EnginePort, arming: Arming, journal: Journal) -> None:
+        self._port = port
+        self._arming = arming
+        self._journal = journal
+
+    async def act(self, plan: Plan, index: int, *, confirmation: str) -> ActOutcome:
+        """Do step `index` of a confirmed plan.
+
+        Raises ReadOnly, NotConfirmed, IdentityDrift, JournalError before anything was changed;
+        ActFailed, ServiceError or TransportError from the act itself.
+        """
+        step = plan.steps[index]
+        self._arming.require()
+        if confirmation != plan.digest:
+            raise NotConfirmed("the plan that was confirmed is not this one", remedy="confirm it again")
+        await self._recheck_identity(step)
+        record = {"host": step.host, "unit": f"{step.manager}/{step.unit}", "verb": step.verb.value}
+        await asyncio.to_thread(self._begin, plan, step, record)
+        told = await tell_syslog(self._port.transport(step.host), plan, step)
+        try:
+            outcome = await self._perform(plan, step)
+        except EdxconsoleError as error:
+            await asyncio.to_thread(self._end, plan, "act.failed", record, why=str(error), syslog=told)
+            raise
+        except BaseException as error:
+            why = f"the console stopped waiting ({type(error).__name__})"
+            await asyncio.to_thread(self._end, plan, "act.unknown", record, why=why, syslog=told)
+            raise
+        await asyncio.to_thread(
+            self._end, plan, "act.end", record, detail=outcome.detail, already=outcome.already, syslog=told
+        )
+        return outcome
+
+    async def _recheck_identity(self, step: Step) -> None:
+        unit = await self._port.manager(step.host, step.manager).observe(step.unit)
+        if not same_run(step.before, unit.identity):
+            raise IdentityDrift(
+                f"{step.unit} is no longer what was confirmed: was {step.before}, is {unit.identity}",
+                host=step.host,
+                remedy="look again and make a new plan",
+            )
+
+    async def _perform(self, plan: Plan, step: Step) -> ActOutcome:
+        permit = Permit(plan.id, step.host, step.unit, step.verb, step.before)
+        if step.method == "hup-master":
+            return await self._hup(step, permit)
+        manager = self._port.manager(step.host, step.manager)
+        return await manager.act(step.unit, step.verb, permit=permit, deadline=step.deadline)
+
+    async def _hup(self, step: Step, permit: Permit) -> ActOutcome:
+        component = self._port.catalog.get(step.component)
+        snapshot = self._port.snapshot.hosts[step.host]
+        master = snapshot.processes.get(step.master.pid or -1)
+        if master is None or master.identity != step.master:
+            raise IdentityDrift(
+                f"the master of {step.unit} is no longer {step.master}", host=step.host, remedy="look again"
+            )
+        return await hup_master(
+            self._port.transport(step.host),
+            self._port.manager(step.host, step.manager),
+            step.unit,
+            master,
+            (component.signature.master if component else None) or "",
+            permit=permit,
+            login=snapshot.user,
+        )
+
+    def _begin(self, plan: Plan, step: Step, record: dict[str, Any]) -> None:
+        self._journal.append(
+            plan.id,
+            "act.begin",
+            **record,
+            env=plan.environment,
+            cmd=step.command,
+            before=str(step.before),
+            reason=plan.reason,
+            plan_sha256=plan.digest,
+        )
+
+    def _end(self, plan: Plan, event: str, record: dict[str, Any], **fields: Any) -> None:
+        self._journal.append(plan.id, event, **record, **fields)
