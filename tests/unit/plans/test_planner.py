@@ -174,7 +174,7 @@ def test_reload_of_gunicorn_is_a_hup_to_the_master_not_to_its_wrapper(catalog: C
 
 
 def test_reload_without_a_single_master_is_refused(catalog: Catalog) -> None:
-    with pytest.raises(PreflightFailed, match="no process(es)? of lms could be its master"):
+    with pytest.raises(PreflightFailed, match=r"no process(es)? of lms could be its master"):
         plan(catalog, "lms@app1", Verb.RELOAD, APP1)
 
 
