@@ -178,6 +178,8 @@ class LogChunk(Frame):
     data: str
     mark: str
     lost: int
+    length: int = 0
+    """bytes of the file that `data` stands for: resume at `offset + length`"""
 
 
 @dataclass(frozen=True, slots=True)
