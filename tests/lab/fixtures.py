@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from edxconsole.demo.namespaces import Net
+from tests.lab import cluster as clusters
 from tests.lab import needs, network
+from tests.lab.cluster import LabCluster
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 
@@ -44,3 +46,19 @@ def module_lab(lab_network: Net, tmp_path_factory: pytest.TempPathFactory) -> It
 def host(lab: Lab) -> LabHost:
     """One fresh host with sshd, and a user ops who may sudo."""
     return lab.host()
+
+
+@pytest.fixture(scope="session")
+def cluster(lab_network: Net, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCluster]:
+    """The light Open edX cluster: everything but RabbitMQ. Shared; mend what you break."""
+    require(*clusters.NEEDS)
+    with Lab(lab_network, tmp_path_factory.mktemp("cluster")) as made:
+        yield clusters.start_cluster(made)
+
+
+@pytest.fixture(scope="session")
+def full_cluster(lab_network: Net, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabCluster]:
+    """The whole Open edX cluster, its workers' broker a real RabbitMQ. Shared; mend what you break."""
+    require(*clusters.NEEDS_FULL)
+    with Lab(lab_network, tmp_path_factory.mktemp("full")) as made:
+        yield clusters.start_cluster(made, rabbit=True)

@@ -7,6 +7,7 @@ import contextlib
 import shlex
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -241,14 +242,12 @@ class LabHost:
             HostFile("/run/lab/authorized_keys", self.key.with_suffix(".pub").read_text(), 0o600),
         ]
         files += [HostFile(path, text) for path, text in options.files.items()]
-        # As root the host sees all of the machine's root file system; otherwise only what is shown to it.
-        binds = () if self.net.mode is Mode.ROOT else (Bind(str(REPOSITORY), str(REPOSITORY)),)
         return HostSpec(
             name=self.name,
             address=self.address,
             size_mib=options.disk_mib,
             files=tuple(files),
-            binds=binds,
+            binds=_binds(self.net.mode),
             services=(
                 Service(
                     ("/bin/sh", "/run/lab/boot.sh"), "/run/boot.log", environment | dict(options.environment)
@@ -265,6 +264,21 @@ class LabHost:
             with self.known_hosts.open("a") as file:
                 file.write(f"{self.address} {kind} {public}\n")
         return path.read_text()
+
+
+def _binds(mode: Mode) -> tuple[Bind, ...]:
+    """Show the repository and its Python where the host would not see them by itself.
+
+    Made by root it sees the machine's root file system, not what is mounted on it; otherwise /usr.
+    """
+    whole = Path("/" if mode is Mode.ROOT else "/usr")
+    needed = {REPOSITORY, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
+    inner = {path for path in needed if not any(other in path.parents for other in needed)}
+    return tuple(
+        Bind(str(path), str(path))
+        for path in sorted(inner)
+        if not path.is_relative_to(whole) or path.stat().st_dev != whole.stat().st_dev
+    )
 
 
 def make_key(path: Path) -> None:
