@@ -1,0 +1,45 @@
+"""Write a commented hosts.yaml, for `init` and for the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+
+def render_hosts(
+    hosts: Mapping[str, Mapping[str, Any]],
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    cluster: str = "cluster",
+    environment: str = "production",
+    defaults: Mapping[str, Any] | None = None,
+) -> str:
+    """The text of a hosts.yaml that load_inventory reads back to the same hosts and groups.
+
+    Args:
+        hosts: name -> keys as in hosts.yaml; an empty mapping is an ssh_config alias.
+    """
+    lines = [
+        "# edxconsole inventory; `edxconsole check` tries it, docs/hosts.schema.json has every key.",
+        f"cluster: {_flow(cluster)}",
+        f"environment: {environment}    # production | staging | development: how careful changes are",
+    ]
+    if defaults:
+        lines.append(f"defaults: {_flow(dict(defaults))}")
+    lines.append("hosts:")
+    width = max((len(_flow(name)) for name in hosts), default=0) + 1
+    for name, body in hosts.items():
+        key = f"{_flow(name)}:"
+        lines.append(f"  {key:<{width}} {_flow(dict(body))}" if body else f"  {key}")
+    if groups:
+        lines.append("groups:")
+        lines += [f"  {_flow(group)}: {_flow(list(members))}" for group, members in groups.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _flow(value: object) -> str:
+    """A value on one line; text that YAML 1.1 or 1.2 could take for something else is quoted."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("\n...\n").strip()
