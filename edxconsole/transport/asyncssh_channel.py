@@ -17,6 +17,7 @@ import asyncssh
 
 from edxconsole.errors import ConnectionLost
 from edxconsole.transport.asyncssh_auth import lost_reason
+from edxconsole.transport.command import PidLine
 from edxconsole.transport.streams import ByteQueue, Gate
 
 WINDOW = 512 * 1024
@@ -34,6 +35,7 @@ class Channel(
         self.stderr = (
             ByteQueue(pause=self._pause, resume=self._resume) if keep_stderr else ByteQueue(STDERR_KEPT)
         )
+        self.pid_line = PidLine()
         self.gate = Gate()
         self.status: int | None = None
         self.signal: str | None = None
@@ -47,10 +49,14 @@ class Channel(
         self._channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        (self.stderr if datatype else self.stdout).feed(data)
+        if datatype:
+            self.stderr.feed(self.pid_line.strip(data))
+        else:
+            self.stdout.feed(data)
 
     def eof_received(self) -> bool:
         self.stdout.feed_eof()
+        self.stderr.feed(self.pid_line.rest())
         self.stderr.feed_eof()
         return True
 
@@ -144,6 +150,10 @@ class ChannelProcess:
         session.closed.add_done_callback(lambda _: self._give_back())
 
     @property
+    def pid(self) -> int | None:
+        return self._session.pid_line.pid
+
+    @property
     def signal(self) -> str | None:
         return self._session.signal
 
@@ -152,12 +162,13 @@ class ChannelProcess:
         return self._session.status
 
     def kill(self) -> None:
-        """SIGKILL to the command's process group (OpenSSH 7.9 and newer)."""
+        """SIGKILL to the command's process group, where sshd does that (see command.py)."""
         if not self._session.exited.done() and not self._channel.is_closing():
             self._channel.send_signal("KILL")
 
     async def close(self) -> None:
         if not self._session.closed.done():
+            self.kill()
             self._channel.close()
             await _soon(self._session.closed, self._channel)
         self._give_back()

@@ -98,6 +98,7 @@ class AsyncsshTransport:
             timeout=timeout,
             max_output=max_output,
             become=become,
+            kill=self._plain,
         )
         if result.exit_status is None and result.signal is None:
             raise ConnectionLost(await self._lost_now(), host=self.host_name)

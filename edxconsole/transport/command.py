@@ -5,8 +5,10 @@ Facts (ssh.md sections 2, 4 and 9, OpenSSH 9.2 and sudo 1.9.13):
   `exec` stands in front, so that the command itself gets the kill signal.
 - sudo's texts are translated, its `sudo: ` prefix is not; `sudo -n -l CMD` tells, running nothing,
   whether a command is permitted.
-- sshd may not signal what sudo started (EPERM): a command run through sudo that does not end
-  when its streams close may live on after a timeout, and the error says so.
+- sshd (9.2) sends signals only where it separates privileges, so not for a root login, and may not
+  signal what sudo started. So each command first tells its pid on stderr (a line that is taken
+  out again), and what a signal does not end is killed by process group from a second session,
+  through sudo where it came from sudo. Where that fails as well the error says so.
 """
 
 from __future__ import annotations
@@ -17,15 +19,35 @@ import shlex
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
-from edxconsole.errors import CommandFailed, CommandTimedOut, ConnectionLost
+from edxconsole.errors import CommandFailed, CommandTimedOut, ConnectionLost, TransportError
 from edxconsole.transport.base import ByteReader, Process, Result
 
 CHUNK = 256 * 1024
+KILL_WAIT = 0.5
+LINGER = 1.0
+PID_WITHIN = 64 * 1024
 RunPlain = Callable[[Sequence[str]], Awaitable[Result]]
 
+_TELL_PID = 'echo EDX-PID $$ >&2; exec "$@"'
+_PID = re.compile(rb"EDX-PID (\d+)\r?\n")
 _SUDO_NOISE = re.compile(rb"^sudo: (unable to resolve host|.*: warning)")
 _START_FAILURES = rb": (?:command )?(?:not found|No such file or directory|Permission denied|cannot execute)"
+
+
+class RunningProcess(Process, Protocol):
+    """A process that can be found on the host."""
+
+    @property
+    def pid(self) -> int | None:
+        """Of the command's process group, once known."""
+        ...
+
+    @property
+    def signal(self) -> str | None:
+        """What killed it, e.g. KILL."""
+        ...
 
 
 def become_argv(argv: Sequence[str], become: str | None) -> tuple[str, ...]:
@@ -40,48 +62,109 @@ def become_argv(argv: Sequence[str], become: str | None) -> tuple[str, ...]:
 
 
 def command_line(argv: Sequence[str], become: str | None = None) -> str:
-    """One line for a login shell of any kind."""
-    return "exec " + shlex.join(become_argv(argv, become))
+    """One line for a login shell of any kind; tells its pid in the form `PidLine` takes out."""
+    return "exec " + shlex.join(("sh", "-c", _TELL_PID, "sh", *become_argv(argv, become)))
+
+
+class PidLine:
+    """Takes the pid line out of a command's stderr; a login shell may have written before it."""
+
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        self._held: bytes | None = b""
+
+    def strip(self, data: bytes) -> bytes:
+        """What is to be passed on of `data` and of what was held back."""
+        if self._held is None:
+            return data
+        self._held += data
+        match = _PID.search(self._held)
+        if match is None and len(self._held) < PID_WITHIN:
+            return b""
+        rest = self._held
+        if match is not None:
+            self.pid = int(match[1])
+            rest = rest[: match.start()] + rest[match.end() :]
+        self._held = None
+        return rest
+
+    def rest(self) -> bytes:
+        """At EOF: what was held back."""
+        held, self._held = self._held, None
+        return held or b""
+
+
+def kill_argv(pid: int, become: str | None) -> tuple[str, ...]:
+    """Kills the process group of a command, from another session."""
+    script = 'kill -9 "-$1" 2>/dev/null'
+    if become is not None:
+        script += ' || sudo -n -u "$2" -- kill -9 -- "-$1" || sudo -n -- kill -9 -- "-$1"'
+    return ("sh", "-c", script, "sh", str(pid), become or "")
 
 
 async def collect(
     host: str,
     argv: Sequence[str],
-    process: Process,
+    process: RunningProcess,
     *,
     stdin: bytes,
     timeout: float,
     max_output: int,
     become: str | None = None,
+    kill: RunPlain | None = None,
 ) -> Result:
     """Feed stdin, read both streams at once, wait; always closes the process.
+
+    Args:
+        kill: runs `kill_argv` for what a signal does not end.
 
     Raises CommandTimedOut (after killing it) and ConnectionLost.
     """
     began = time.monotonic()
+    reading = _Reading(process, max_output)
+    feeding = asyncio.create_task(_feed(process, stdin))
+    status: int | None = None
     try:
         async with asyncio.timeout(timeout):
-            feeding = asyncio.create_task(_feed(process, stdin))
+            exited = asyncio.ensure_future(process.wait())
             try:
-                out, err = await asyncio.gather(
-                    _read_some(process, process.stdout, max_output),
-                    _read_some(process, process.stderr, max_output),
-                )
-                status = await process.wait()
+                await reading.done(exited)
+                if not reading.cut:
+                    status = await exited
             finally:
-                feeding.cancel()
+                exited.cancel()
     except TimeoutError:
-        process.kill()
-        lives_on = f"; started through sudo, it may still run there as {become}" if become else ""
+        ended = await stop(process, become, kill)
+        state = "was killed" if ended else "could not be killed: it may still run there"
         raise CommandTimedOut(
-            f"`{shlex.join(argv)[:200]}` did not end within {timeout:g} s and was killed{lives_on}",
+            f"`{shlex.join(argv)[:200]}` did not end within {timeout:g} s and {state}",
             host=host,
             remedy="the host may be overloaded; look at its load and disks",
         ) from None
     finally:
+        feeding.cancel()
+        await reading.end()
+        if reading.cut:
+            await stop(process, become, kill)
         await process.close()
-    signal = getattr(process, "signal", None)
-    return Result(tuple(argv), status, out, err, signal, time.monotonic() - began)
+    signal = "KILL" if reading.cut else process.signal
+    return Result(tuple(argv), status, reading.stdout, reading.stderr, signal, time.monotonic() - began)
+
+
+async def stop(process: RunningProcess, become: str | None, kill: RunPlain | None) -> bool:
+    """Signal it, then kill it from another session; whether it is known to have ended."""
+    process.kill()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), KILL_WAIT)
+        return True
+    pid = process.pid
+    await process.close()
+    if pid is None or kill is None:
+        return False
+    try:
+        return (await kill(kill_argv(pid, become))).ok
+    except TransportError:
+        return False
 
 
 async def _feed(process: Process, stdin: bytes) -> None:
@@ -93,20 +176,62 @@ async def _feed(process: Process, stdin: bytes) -> None:
         process.stdin.write_eof()
 
 
-async def _read_some(process: Process, reader: ByteReader, most: int) -> bytes:
-    """Until EOF or `most` bytes; beyond that the command is killed and the rest discarded."""
-    parts: list[bytes] = []
-    size = 0
-    while data := await reader.read(CHUNK):
-        if size < most:
-            parts.append(data[: most - size])
-        size += len(data)
-        if size > most:
-            process.kill()
-            break
-    while size > most and await reader.read(CHUNK):
-        pass
-    return b"".join(parts)
+class _Reading:
+    """Both outputs of a command until EOF, or until one is longer than `most`."""
+
+    def __init__(self, process: Process, most: int) -> None:
+        self._most = most
+        self._parts: tuple[list[bytes], list[bytes]] = ([], [])
+        self._cut = asyncio.Event()
+        self._size = 0
+        self._tasks = [
+            asyncio.create_task(self._read(reader, parts))
+            for reader, parts in zip((process.stdout, process.stderr), self._parts, strict=True)
+        ]
+
+    @property
+    def cut(self) -> bool:
+        return self._cut.is_set()
+
+    @property
+    def stdout(self) -> bytes:
+        return b"".join(self._parts[0])
+
+    @property
+    def stderr(self) -> bytes:
+        return b"".join(self._parts[1])
+
+    async def done(self, exited: asyncio.Future[int | None]) -> None:
+        """Until both ended, or the command did and a daemon it left holds its outputs, silent."""
+        both = asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await asyncio.wait((both, exited), return_when=asyncio.FIRST_COMPLETED)
+            seen = -1
+            while not both.done() and seen != self._size:
+                seen = self._size
+                await asyncio.wait((both,), timeout=LINGER)
+            for result in both.result() if both.done() else ():
+                if isinstance(result, Exception):
+                    raise result
+        finally:
+            both.cancel()
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _read(self, reader: ByteReader, parts: list[bytes]) -> None:
+        size = 0
+        while not self.cut and (data := await reader.read(CHUNK)):
+            parts.append(data[: self._most - size])
+            size += len(data)
+            self._size += len(data)
+            if size > self._most:
+                self._cut.set()
+                for task in self._tasks:
+                    if task is not asyncio.current_task():
+                        task.cancel()
 
 
 async def check_start(host: str, user: str, result: Result, become: str | None, run: RunPlain) -> None:

@@ -51,6 +51,10 @@ class LocalProcess:
             self._drain = asyncio.create_task(_copy(process.stderr, queue))
 
     @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    @property
     def signal(self) -> str | None:
         code = self._process.returncode
         return signal.Signals(-code).name.removeprefix("SIG") if code is not None and code < 0 else None
@@ -178,6 +182,7 @@ class LocalTransport:
                 timeout=timeout,
                 max_output=max_output,
                 become=become,
+                kill=self._plain,
             )
         finally:
             self._running.discard(process)
