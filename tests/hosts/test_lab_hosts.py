@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
-from tests.lab.host import LabHost
+from tests.lab.host import REPOSITORY, LabHost
 from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.hosts, pytest.mark.root]
@@ -46,3 +54,100 @@ def test_sudo_is_there_or_not(lab: Lab) -> None:
     refused = lab.host("bound", sudo=False).ssh("sudo -n id -u")
     assert refused.returncode == 1
     assert "a password is required" in refused.stderr
+
+
+async def test_a_frozen_host_accepts_and_says_nothing(host: LabHost) -> None:
+    host.freeze()
+    reader, writer = await asyncio.open_connection(host.address, 22)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(4), 0.5)
+    host.thaw()
+    assert await asyncio.wait_for(reader.read(4), 10) == b"SSH-"
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.needs("iptables")
+async def test_dropped_packets_are_silence_and_refusal_is_not(host: LabHost) -> None:
+    host.drop()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.open_connection(host.address, 22), 0.5)
+    host.undrop()
+    host.refuse_ssh()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.wait_for(asyncio.open_connection(host.address, 22), 10)
+    host.accept_ssh()
+    host.wait_ssh()
+
+
+def test_a_killed_host_comes_back_as_the_same(host: LabHost) -> None:
+    before = host.box.pid
+    host.kill()
+    assert not Path(f"/proc/{before}").exists()
+    host.boot()
+    host.wait_ssh()
+    assert host.ssh("hostname").stdout.strip() == host.name
+
+
+def test_a_host_can_lack_things(lab: Lab) -> None:
+    odd = lab.host("odd", without=["/usr/bin/python3*", "/usr/local/bin/python3*"], disk_mib=64)
+    assert odd.ssh("command -v python3").returncode != 0
+    size = int(odd.sh("df -k --output=size / | tail -n 1"))
+    assert size == 64 * 1024
+
+
+@pytest.mark.needs("openssl")
+def test_a_password_lets_in(lab: Lab) -> None:
+    """sshd offers the methods; that the password is right is seen through su's own check."""
+    odd = lab.host("odd", password="correct horse")
+    refused = odd.ssh_argv("-o", "PubkeyAuthentication=no", "-o", "BatchMode=yes")
+    said = subprocess.run([*refused, "true"], capture_output=True, text=True, timeout=20)
+    assert "publickey,password,keyboard-interactive" in said.stderr
+    hashed = odd.sh("getent shadow ops").split(":")[1]
+    salt = hashed.split("$")[2]
+    again = odd.sh(f"openssl passwd -6 -salt '{salt}' 'correct horse'").strip()
+    assert hashed == again
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from tests.lab import network
+from tests.lab.lab import Lab
+lab = Lab(network.enter(), Path(sys.argv[1]))
+for host in lab.hosts(2):
+    host.spawn("sleep 54321")
+    print(host.pid, flush=True)
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def processes_in(namespaces: set[str]) -> list[int]:
+    """Who is in any of these pid namespaces."""
+    found = []
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if name.isdigit() and os.readlink(f"/proc/{name}/ns/pid") in namespaces:
+                found.append(int(name))
+    return found
+
+
+def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:
+    """Hosts, what runs on them, links and mounts go with the process that made them, even by SIGKILL."""
+    maker = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    assert maker.stdout is not None
+    with maker.stdout:
+        lines = list(iter(maker.stdout.readline, "up\n"))
+    pids = [int(line) for line in lines]
+    assert len(pids) == 2
+    namespaces = {os.readlink(f"/proc/{pid}/ns/pid") for pid in pids}
+    maker.kill()
+    maker.wait()
+    deadline = time.monotonic() + 10
+    while (left := processes_in(namespaces)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+    assert "br0" not in Path("/proc/1/net/dev").read_text()

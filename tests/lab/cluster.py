@@ -36,6 +36,8 @@ class LabCluster:
     app1: LabHost
     app2: LabHost
     data: LabHost
+    broker: bool
+    """RabbitMQ runs on `data`, and the workers use it"""
 
     @property
     def hosts(self) -> tuple[LabHost, ...]:
@@ -75,6 +77,8 @@ class LabCluster:
             return f"heartbeat: {error}"
         if status != 200:
             return f"heartbeat: {status} {body}"
+        if self.broker and ":5672 " not in self.data.sh("ss -tlnH"):
+            return f"no RabbitMQ yet: {self.data.boot_log()}"
         for host in (self.app1, self.app2):
             programs = self.programs(host)
             unsettled = {name: word for name, word in programs.items() if word not in SETTLED}
@@ -99,7 +103,7 @@ def start_cluster(lab: Lab, *, rabbit: bool = False) -> LabCluster:
             "web": _role("web"),
         }
     )
-    cluster = LabCluster(lab, **hosts)
+    cluster = LabCluster(lab, **hosts, broker=rabbit)
     cluster.wait_up(90)
     return cluster
 

@@ -12,6 +12,9 @@ from tests.lab import needs, network
 from tests.lab.cluster import LabCluster
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
+from tests.lab.old import boot_old_supervisor
+from tests.lab.systemd import NEEDS as SYSTEMD_NEEDS
+from tests.lab.systemd import boot_systemd
 
 
 def require(*names: str) -> None:
@@ -62,3 +65,22 @@ def full_cluster(lab_network: Net, tmp_path_factory: pytest.TempPathFactory) -> 
     require(*clusters.NEEDS_FULL)
     with Lab(lab_network, tmp_path_factory.mktemp("full")) as made:
         yield clusters.start_cluster(made, rabbit=True)
+
+
+@pytest.fixture(scope="session")
+def systemd_host(lab_network: Net, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabHost]:
+    """A host that booted a real systemd, with nginx, memcached and redis under it. Shared."""
+    require(*SYSTEMD_NEEDS)
+    with Lab(lab_network, tmp_path_factory.mktemp("systemd")) as made:
+        yield boot_systemd(made)
+
+
+@pytest.fixture(scope="session", params=sorted(needs.SUPERVISORS))
+def old_supervisor(
+    request: pytest.FixtureRequest, lab_network: Net, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LabHost]:
+    """A host with supervisor 3.0, 3.1.3 and 3.2.3 in turn, on Python 2.7. Shared."""
+    version = str(request.param)
+    require("root", f"supervisor-{version}")
+    with Lab(lab_network, tmp_path_factory.mktemp("old")) as made:
+        yield boot_old_supervisor(made, version)

@@ -102,6 +102,8 @@ class LabHost:
     def kill(self) -> None:
         """Cut its power: every process gone at once, nothing says goodbye."""
         if self._box is not None:
+            if self._box.keeper.stdin is not None:
+                self._box.keeper.stdin.close()
             self._box.kill()
             self.net.hosts.pop(self.name, None)
             self._box = None
@@ -237,7 +239,7 @@ class LabHost:
         }
         files = [
             HostFile("/run/lab/boot.sh", BOOT.read_text()),
-            HostFile("/run/lab/host_key", self._host_key(), 0o600),
+            HostFile("/run/lab/host_key", self.host_key(), 0o600),
             HostFile("/run/lab/sshd_config", _sshd_config(options, self.net.mode)),
             HostFile("/run/lab/authorized_keys", self.key.with_suffix(".pub").read_text(), 0o600),
         ]
@@ -256,7 +258,8 @@ class LabHost:
             neighbours=dict(self.peers),
         )
 
-    def _host_key(self) -> str:
+    def host_key(self) -> str:
+        """Its private host key, made and pinned in known_hosts when first asked for."""
         path = self.directory / f"{self.name}_host_key"
         if not path.exists():
             make_key(path)

@@ -46,6 +46,10 @@ class Lab:
             host.kill()
         self._hosts.clear()
 
+    def adopt(self, host: LabHost) -> None:
+        """End this host too, which was made otherwise."""
+        self._hosts.append(host)
+
     def host(self, name: str = "h1", **options: Any) -> LabHost:
         """One host that answers SSH. `options` are the fields of HostOptions."""
         return self.boot({name: HostOptions(**options)})[name]
