@@ -60,14 +60,15 @@ class ClusterScreen(LiveScreen):
         return max(2, min(_MOST_ROWS, int(self.size.height * share)))
 
     def _fit(self, table: RowTable, lines: int) -> None:
+        if self.has_class("-zoomed"):
+            return
         height = table.styles.height
         if height is None or height.cells != lines:
             table.styles.height = lines
 
     # What is selected.
 
-    def _selected(self) -> tuple[str, str]:
-        """Host and component under the cursor of the focused pane."""
+    def selection(self) -> tuple[str, str]:
         pane = self.pane
         if isinstance(pane, MatrixView):
             return pane.host, pane.cursor_key or ""
@@ -79,7 +80,7 @@ class ClusterScreen(LiveScreen):
         return "", ""
 
     def _show_detail(self) -> None:
-        host_name, component = self._selected()
+        host_name, component = self.selection()
         detail = self.query_one(DetailView)
         host = self.bridge.cluster.hosts.get(host_name)
         if host is None:
@@ -95,7 +96,7 @@ class ClusterScreen(LiveScreen):
         self._show_detail()
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
-        host, component = self._selected()
+        host, component = self.selection()
         if component:
             self.post_message(Visit(Place("component", host, component)))
         elif host:
@@ -105,7 +106,7 @@ class ClusterScreen(LiveScreen):
         self.post_message(Visit(Place("component", event.host, event.component)))
 
     def target(self) -> Target | None:
-        host, component = self._selected()
+        host, component = self.selection()
         if not component:
             return None
         title = self.bridge.titles.get(component, component)

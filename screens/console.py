@@ -16,8 +16,11 @@ from edxconsole.settings import Settings
 from screens.bridge import Bridge
 from screens.cluster import ClusterScreen
 from screens.commands import APP_BINDINGS
+from screens.component import ComponentScreen
 from screens.history import History
+from screens.host import HostScreen
 from screens.live import LiveScreen
+from screens.logs import LogsScreen
 from screens.place import Place, Visit
 from screens.prompting import ModalPrompter
 from widgets.driver import CongestionGate
@@ -33,6 +36,9 @@ _COLLECT_EVERY = 30.0
 
 MODES: dict[str, Callable[[Bridge], LiveScreen]] = {
     "cluster": ClusterScreen,
+    "host": HostScreen,
+    "component": ComponentScreen,
+    "logs": LogsScreen,
 }
 """Every screen of the console: a new one is one line here."""
 
@@ -128,8 +134,14 @@ class EdxConsole(App[int]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key):
             self._frames.key()
+            if (screen := self.live_screen) is not None:
+                screen.key_pressed()
             self._last_key = self.bridge.clock.monotonic()
         await super().on_event(event)
+
+    def terminal_behind(self) -> bool:
+        """Whether the terminal has not yet taken what was drawn."""
+        return self._gate.closed
 
     def post_display_hook(self) -> None:
         self._gate.check()
@@ -159,20 +171,24 @@ class EdxConsole(App[int]):
         """A screen by number: at the place it last showed, or what suits where we are."""
         if kind not in MODES:
             return
-        place = self._history.last(kind) or self._first_place(kind)
+        place = self._place_for(kind)
         self._history.visit(place)
         await self.go(place)
 
-    def _first_place(self, kind: str) -> Place:
-        here = self._history.here
+    def _place_for(self, kind: str) -> Place:
+        """Where a screen begins: at what the cursor is on, where it was last, or the first there is."""
+        screen = self.live_screen
+        host, component = screen.selection() if screen is not None else ("", "")
+        if kind == "cluster" or kind == self.current_mode:
+            return self._history.last(kind) or Place(kind)
+        if kind == "logs":
+            return Place(kind, host, component)
+        last = self._history.last(kind)
         hosts = list(self.bridge.cluster.hosts.values())
-        host = here.host or (hosts[0].name if hosts else "")
         if kind == "host":
-            return Place(kind, host)
-        if kind == "component":
-            found = [i.component for h in hosts for i in h.instances]
-            return Place(kind, "", here.component or (found[0] if found else ""))
-        return Place(kind)
+            return Place(kind, host) if host else last or Place(kind, hosts[0].name if hosts else "")
+        found = [i.component for h in hosts for i in h.instances]
+        return Place(kind, host, component) if component else last or Place(kind, "", (found or [""])[0])
 
     # Commands.
 

@@ -85,6 +85,10 @@ class LiveScreen(Screen[None]):
         """What the cursor is on, as something to act on."""
         return None
 
+    def selection(self) -> tuple[str, str]:
+        """Host and component under the cursor, "" where there is none: where other screens begin."""
+        return self.place.host, self.place.component
+
     def visit(self, place: Place) -> None:
         """Look at something else."""
         self.place = place
@@ -150,8 +154,16 @@ class LiveScreen(Screen[None]):
             self._pane.focus()
 
     def _filter(self, match: Match) -> None:
-        if isinstance(self.pane, RowTable):
-            self.pane.filter(match)
+        if self.pane is not None:
+            self.filter_pane(self.pane, match)
+
+    def filter_pane(self, pane: Canvas, match: Match) -> None:
+        """Apply a filter to a pane, if it knows filters."""
+        if isinstance(pane, RowTable):
+            pane.filter(match)
+
+    def key_pressed(self) -> None:
+        """A key came: whatever paints by itself gives way for a moment."""
 
     def action_back(self) -> None:
         pane = self.pane
@@ -168,8 +180,12 @@ class LiveScreen(Screen[None]):
             return
         zoomed = not self.has_class("-zoomed")
         self.set_class(zoomed, "-zoomed")
-        for other in self.query(Canvas):
+        for other in self.query(".panes Canvas"):
             other.set_class(zoomed and other is pane, "-zoom")
+        for side in self.query(".side"):
+            side.set_class(zoomed and pane not in side.query(Canvas), "-away")
+        pane.styles.height = None
+        self.call_after_refresh(self.pull)
 
     def action_act(self) -> None:
         target = self.target()

@@ -110,10 +110,7 @@ class ModalPrompter:
         return await self._across(self._ask(SecretModal(host, prompt)))
 
     async def trust(self, host: str, address: str, key_type: str, fingerprint: str) -> bool:
-        question: Coroutine[Any, Any, bool | None] = self._ask(
-            TrustModal(host, address, key_type, fingerprint)
-        )
-        return bool(await self._across(question))
+        return bool(await self._across(self._ask(TrustModal(host, address, key_type, fingerprint))))
 
     async def _across(self, question: Coroutine[Any, Any, T]) -> T | None:
         if self._loop is None or self._loop.is_closed():
@@ -121,14 +118,14 @@ class ModalPrompter:
             return None
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(question, self._loop))
 
-    async def _ask(self, modal: ModalScreen[T]) -> T | None:
+    async def _ask(self, modal: ModalScreen[Any]) -> Any:
         app, turn = self._app, self._turn
         if app is None or turn is None:
             return None
         async with turn:
-            answered: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
+            answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-            def answer(value: T | None) -> None:
+            def answer(value: Any) -> None:
                 if not answered.done():
                     answered.set_result(value)
 

@@ -96,16 +96,18 @@ class StatusBar(Line):
         production = cluster.environment == "production"
         ground = Role.ALARM if production else Role.DIM
         environment = cluster.environment.upper() if production else cluster.environment
+        narrow = self.size.width < 110
         left: Runs = (
-            (" edxconsole ", Role.ACCENT),
+            ("" if narrow else " edxconsole ", Role.ACCENT),
             (f" {cluster.name} ", Role.STRONG),
             (f" {environment} ", ground),
-            ("  ", Role.TEXT),
+            (" " if narrow else "  ", Role.TEXT),
             *armed.words(self._clock.now(), self._clock.monotonic()),
-            (f"   {place}" if place else "", Role.TEXT),
+            (f"  {place}" if place else "", Role.TEXT),
         )
-        last = f"   changed {clock_time(changed)} " if changed is not None else " "
-        self.say(left, (*host_counts(cluster), (last, Role.DIM)))
+        last = f"   changed {clock_time(changed)} " if changed is not None and not narrow else " "
+        counts = host_counts(cluster)
+        self.say(left, (*(counts[1:] if narrow else counts), (last, Role.DIM)))
 
 
 _WORDS = (

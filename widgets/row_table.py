@@ -150,6 +150,14 @@ class RowTable(Canvas):
         self._known = {row.key: row for row in self._all}
         self._apply()
 
+    def say_waiting(self) -> None:
+        """Nothing is known yet, or any more: say so instead of showing rows."""
+        if self.heard or self.rows:
+            self.heard = False
+            self._all, self._known = [], {}
+            self._apply()
+            self.refresh()
+
     def _apply(self) -> None:
         old = [(row.key, row) for row in self.rows]
         fresh = [row for row in self._all if self.match(row.haystack)] if self.match else self._all

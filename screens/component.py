@@ -1,0 +1,111 @@
+"""One component on all its hosts: instances, evidence, what it is for, and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+from textual._path import CSSPathType
+from textual.containers import Container, Horizontal
+from textual.widget import Widget
+
+from edxconsole.cluster.model import ClusterSnapshot
+from screens.details import component_facts
+from screens.log_screen import LoggingScreen
+from screens.place import Place, Target, Visit
+from screens.targets import component_target
+from widgets.detail_view import DetailView, Fact
+from widgets.ink import Role
+from widgets.instance_table import InstanceTable
+from widgets.log_pane import LogPane
+from widgets.row_table import RowTable
+
+
+class ComponentScreen(LoggingScreen):
+    """The cursor on an instance chooses whose evidence and log are shown; marked ones are followed too."""
+
+    CSS_PATH: ClassVar[CSSPathType | None] = ["live.tcss", "component.tcss"]
+    KIND = "component"
+    AUTO_FOCUS = "#instances"
+
+    def panes(self) -> Iterable[Widget]:
+        yield Container(
+            InstanceTable(self.bridge.clock, id="instances"),
+            Horizontal(
+                DetailView("WHAT IS KNOWN", id="detail", empty="nothing yet"),
+                LogPane(id="log"),
+                id="below",
+                classes="side",
+            ),
+            classes="panes",
+        )
+
+    def visit(self, place: Place) -> None:
+        if place.component != self.place.component:
+            table = self.query_one(InstanceTable) if self.is_mounted else None
+            if table is not None:
+                table.cursor_key = place.host or None
+                table.marked = frozenset()
+        super().visit(place)
+        if place.host and self.is_mounted:
+            self.query_one(InstanceTable).move_to(place.host)
+
+    def show(self, cluster: ClusterSnapshot) -> None:
+        table = self.query_one(InstanceTable)
+        table.title = (
+            self.bridge.titles.get(self.place.component, self.place.component).upper() or "COMPONENT"
+        )
+        table.show_component(cluster.hosts.values(), self.place.component)
+        self._follow()
+        self._explain()
+
+    @property
+    def _host(self) -> str:
+        return self.query_one(InstanceTable).cursor_key or ""
+
+    def _explain(self) -> None:
+        host = self.bridge.cluster.hosts.get(self._host)
+        facts = component_facts(self.bridge, host, self.place.component) if host is not None else iter(())
+        self.query_one(DetailView).show([*facts, *self._files()])
+
+    def _files(self) -> Iterator[Fact]:
+        known = self.bridge.catalog.get(self.place.component)
+        if known is None:
+            return
+        for label, paths in (
+            ("configured", list(known.configs)),
+            ("writes to", [log.path for log in known.logs if not log.personal]),
+            ("also called", [a.name for a in known.aliases]),
+        ):
+            for path in paths:
+                yield Fact(label, path, Role.TEXT)
+                label = ""
+
+    def _follow(self) -> None:
+        if self.following is None or not self.bridge.ready or not self._host:
+            return
+        table = self.query_one(InstanceTable)
+        hosts = [row.key for row in table.rows if row.key in table.marked] or [self._host]
+        self.following.want(self.sources(hosts, [self.place.component]))
+
+    def selection(self) -> tuple[str, str]:
+        return self._host, self.place.component
+
+    def on_row_table_moved(self, event: RowTable.Moved) -> None:
+        self._explain()
+        self._follow()
+
+    def on_row_table_marked(self, event: RowTable.Marked) -> None:
+        self._follow()
+
+    def on_row_table_opened(self, event: RowTable.Opened) -> None:
+        self.post_message(Visit(Place("host", event.key, self.place.component)))
+
+    def target(self) -> Target | None:
+        component = self.place.component
+        if not component or not self._host:
+            return None
+        return component_target(component, self.bridge.titles.get(component, component), self._host)
+
+    def place_words(self) -> str:
+        return self.bridge.titles.get(self.place.component, self.place.component)
