@@ -203,18 +203,18 @@ class _Reading:
 
     async def done(self, exited: asyncio.Future[int | None]) -> None:
         """Until both ended, or the command did and a daemon it left holds its outputs, silent."""
-        both = asyncio.gather(*self._tasks, return_exceptions=True)
+        both = asyncio.ensure_future(asyncio.wait(self._tasks))
         try:
             await asyncio.wait((both, exited), return_when=asyncio.FIRST_COMPLETED)
             seen = -1
             while not both.done() and seen != self._size:
                 seen = self._size
                 await asyncio.wait((both,), timeout=LINGER)
-            for result in both.result() if both.done() else ():
-                if isinstance(result, Exception):
-                    raise result
         finally:
             both.cancel()
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
 
     async def end(self) -> None:
         for task in self._tasks:

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from edxconsole.errors import CommandFailed, ConnectionLost, StreamRefused
 from edxconsole.inventory.model import Host
 from edxconsole.transport.base import (
-    ByteReader,
     ConnectionInfo,
     Endpoint,
     Process,
@@ -28,64 +27,119 @@ from edxconsole.transport.base import (
 )
 from edxconsole.transport.command import become_argv, check_start, collect
 from edxconsole.transport.ladder import DirectRefused, Ladder
-from edxconsole.transport.streams import ByteQueue
+from edxconsole.transport.streams import ByteQueue, Gate
 
 STDERR_KEPT = 64 * 1024
 
 
-class LocalProcess:
+class LocalProcess(asyncio.SubprocessProtocol):
     """A subprocess as base.Process."""
 
-    def __init__(self, process: asyncio.subprocess.Process, *, keep_stderr: bool) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self._process = process
-        self.stdin = LocalWriter(process.stdin)
-        self.stdout: ByteReader = process.stdout
-        self._drain: asyncio.Task[None] | None = None
-        self.stderr: ByteReader = process.stderr
-        if not keep_stderr:
-            queue = ByteQueue(STDERR_KEPT)
-            self.stderr = queue
-            self._drain = asyncio.create_task(_copy(process.stderr, queue))
+    def __init__(self, *, keep_stderr: bool) -> None:
+        self.stdout = ByteQueue(pause=lambda: self._pipe(1).pause_reading(), resume=lambda: self._resume(1))
+        self.stderr = (
+            ByteQueue(pause=lambda: self._pipe(2).pause_reading(), resume=lambda: self._resume(2))
+            if keep_stderr
+            else ByteQueue(STDERR_KEPT)
+        )
+        self.stdin = ProcessWriter(self)
+        self.gate = Gate()
+        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.transport: asyncio.SubprocessTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self.transport = transport
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        (self.stdout if fd == 1 else self.stderr).feed(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 0:
+            self.gate.fail(ConnectionLost("the command closed its input"))
+        else:
+            (self.stdout if fd == 1 else self.stderr).feed_eof()
+
+    def pause_writing(self) -> None:
+        self.gate.shut()
+
+    def resume_writing(self) -> None:
+        self.gate.open()
+
+    def process_exited(self) -> None:
+        """Called when it is reaped, though others may still hold its outputs."""
+        code = self.transport.get_returncode()
+        if not self.exited.done():
+            self.exited.set_result(0 if code is None else code)
+
+    def _pipe(self, fd: int) -> asyncio.ReadTransport:
+        pipe = self.transport.get_pipe_transport(fd)
+        assert isinstance(pipe, asyncio.ReadTransport)
+        return pipe
+
+    def _resume(self, fd: int) -> None:
+        pipe = self._pipe(fd)
+        if not pipe.is_closing():
+            pipe.resume_reading()
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid
+        return self.transport.get_pid()
 
     @property
     def signal(self) -> str | None:
-        code = self._process.returncode
-        return signal.Signals(-code).name.removeprefix("SIG") if code is not None and code < 0 else None
+        code = self.exited.result() if self.exited.done() else 0
+        return signal.Signals(-code).name.removeprefix("SIG") if code < 0 else None
 
     async def wait(self) -> int | None:
-        code = await self._process.wait()
+        code = await asyncio.shield(self.exited)
         return code if code >= 0 else None
 
     def kill(self) -> None:
         """SIGKILL to the process group; what sudo started may not be ours to kill."""
-        if self._process.returncode is None:
+        if not self.exited.done():
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self.transport.get_pid(), signal.SIGKILL)
 
     async def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self.stdin.close()
         self.kill()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), 2)
-        transport: asyncio.SubprocessTransport = self._process._transport  # type: ignore[attr-defined]
-        transport.close()
-        if self._drain is not None:
-            self._drain.cancel()
-            await asyncio.gather(self._drain, return_exceptions=True)
+            await asyncio.wait_for(asyncio.shield(self.exited), 2)
+        self.stdout.feed_eof()
+        self.stderr.feed_eof()
+        with contextlib.suppress(PermissionError):
+            self.transport.close()
 
 
-async def _copy(reader: asyncio.StreamReader, queue: ByteQueue) -> None:
-    while data := await reader.read(65536):
-        queue.feed(data)
-    queue.feed_eof()
+class ProcessWriter:
+    """A subprocess's stdin."""
+
+    def __init__(self, process: LocalProcess) -> None:
+        self._process = process
+
+    def _pipe(self) -> asyncio.WriteTransport:
+        pipe = self._process.transport.get_pipe_transport(0)
+        assert isinstance(pipe, asyncio.WriteTransport)
+        return pipe
+
+    def write(self, data: bytes) -> None:
+        """Raises ConnectionLost once the stream is closed."""
+        if self._pipe().is_closing():
+            raise ConnectionLost("the stream is closed")
+        self._pipe().write(data)
+
+    async def drain(self) -> None:
+        await self._process.gate.wait()
+
+    def write_eof(self) -> None:
+        if not self._pipe().is_closing():
+            self._pipe().write_eof()
+
+    def close(self) -> None:
+        self._pipe().close()
+
+    async def wait_closed(self) -> None:
+        return
 
 
 class LocalWriter:
@@ -220,13 +274,13 @@ class LocalTransport:
         self._check_open()
         full = become_argv(argv, become)
         try:
-            started = await asyncio.create_subprocess_exec(
+            _, process = await asyncio.get_running_loop().subprocess_exec(
+                lambda: LocalProcess(keep_stderr=keep_stderr),
                 *full,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
-                limit=256 * 1024,
             )
         except OSError as error:
             raise CommandFailed(
@@ -234,8 +288,7 @@ class LocalTransport:
                 host=self.host_name,
                 remedy="install it or correct its path",
             ) from None
-        process = LocalProcess(started, keep_stderr=keep_stderr)
-        self._running = {p for p in self._running if p._process.returncode is None} | {process}
+        self._running = {p for p in self._running if not p.exited.done()} | {process}
         return process
 
     async def _direct(self, endpoint: Endpoint) -> Stream:
