@@ -29,5 +29,5 @@ def check_identity(permit: Permit, now: Identity) -> None:
 def same_run(one: Identity, other: Identity) -> bool:
     """Whether two identities of one unit, from one manager, are the same run of the same process."""
     if one.pid is None and other.pid is None:
-        return True
+        return one.invocation == other.invocation
     return one == other

@@ -105,6 +105,7 @@ class SupervisorClient:
         """
         if self.route is None:
             return b""
+        self.release()
         path = f"/logtail/{quote(name, safe=':')}" + ("/stderr" if channel == "stderr" else "")
         try:
             stream = await self.transport.open_stream(self.route.endpoint, timeout=OPEN_TIMEOUT)

@@ -1,0 +1,78 @@
+"""Which service managers a host has, and who watches them: what the engine asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edxconsole.catalog.model import Catalog
+from edxconsole.cluster.model import HostSnapshot
+from edxconsole.cluster.watcher import HostPort, Watcher
+from edxconsole.services.base import ServiceManager
+from edxconsole.services.supervisor import SupervisorManager, SupervisorPlace
+from edxconsole.services.systemd import SystemdManager
+from edxconsole.services.systemd_units import MANAGER as SYSTEMD
+from edxconsole.services.systemd_watch import SystemdWatcher
+from edxconsole.services.sysv import SysvManager, SysvWatcher
+from edxconsole.transport.base import Transport
+
+SYSTEMD_RUNS = ("test", "-d", "/run/systemd/system")
+"""sd_booted(3)"""
+
+
+def systemd_patterns(catalog: Catalog) -> tuple[str, ...]:
+    """Every unit name pattern the catalog knows, once."""
+    return _unique(p for c in catalog.components.values() for p in c.managers.systemd)
+
+
+def sysv_patterns(catalog: Catalog) -> tuple[str, ...]:
+    """Every init script name pattern the catalog knows, once."""
+    return _unique(p for c in catalog.components.values() for p in c.managers.sysv)
+
+
+def managers_for(snapshot: HostSnapshot, transport: Transport, catalog: Catalog) -> dict[str, ServiceManager]:
+    """Manager id -> manager, as the snapshot tells: every supervisord seen, and the init system.
+
+    Nothing is connected yet and nothing here blocks. Make them anew when the connection or
+    `snapshot.supervisors` changed; close() the old ones.
+    """
+    found: dict[str, ServiceManager] = {
+        info.id: SupervisorManager(transport, SupervisorPlace.of(info)) for info in snapshot.supervisors
+    }
+    init = _init(snapshot, transport, catalog)
+    found[init.id] = init
+    return found
+
+
+def watchers_for(catalog: Catalog) -> list[Watcher]:
+    """The watchers every host session runs; each finds out by itself what its host has."""
+    return [InitWatcher(systemd_patterns(catalog), sysv_patterns(catalog))]
+
+
+class InitWatcher:
+    """Watches systemd where it runs as process 1, else SysV init scripts. Implements Watcher."""
+
+    def __init__(self, systemd: tuple[str, ...], sysv: tuple[str, ...]) -> None:
+        self._systemd = systemd
+        self._sysv = sysv
+
+    async def run(self, host: HostPort) -> None:
+        booted = await host.transport.run(SYSTEMD_RUNS, timeout=5.0)
+        watcher: Watcher = SystemdWatcher(self._systemd) if booted.ok else SysvWatcher(self._sysv)
+        await watcher.run(host)
+
+
+def _init(snapshot: HostSnapshot, transport: Transport, catalog: Catalog) -> ServiceManager:
+    if _has_systemd(snapshot):
+        return SystemdManager(transport, systemd_patterns(catalog), login=snapshot.user)
+    return SysvManager(transport, sysv_patterns(catalog), login=snapshot.user)
+
+
+def _has_systemd(snapshot: HostSnapshot) -> bool:
+    first = snapshot.processes.get(1)
+    if first is not None:
+        return first.comm == "systemd"
+    return any(unit.manager == SYSTEMD for unit in snapshot.units.values())
+
+
+def _unique(patterns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(patterns))

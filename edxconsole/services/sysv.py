@@ -1,0 +1,150 @@
+"""SysV init scripts as a ServiceManager and a Watcher, through `service NAME VERB`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+from edxconsole.cluster.units import Unit, UnitHealth
+from edxconsole.cluster.watcher import HostPort
+from edxconsole.errors import (
+    ActFailed,
+    CommandFailed,
+    CommandTimedOut,
+    PermissionMissing,
+    ServiceUnavailable,
+    UnitUnknown,
+)
+from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb
+from edxconsole.services.guard import check_identity, check_permit
+from edxconsole.services.sudo import allowed, rule
+from edxconsole.services.sysv_status import MANAGER, SCRIPT, parse
+from edxconsole.services.text import clean
+from edxconsole.transport.base import Result, Transport
+
+STATUS_TIMEOUT = 20.0
+EVERY = 5.0
+"""seconds at least between two looks, however much changes"""
+VERBS = frozenset(str(verb) for verb in Verb)
+_NAME = re.compile(r"[A-Za-z0-9][\w.+@-]*")
+
+
+async def read_scripts(transport: Transport, patterns: tuple[str, ...]) -> dict[str, Unit]:
+    """The state of the init scripts that patterns name, by one command. Raises ServiceUnavailable."""
+    if not patterns:
+        return {}
+    try:
+        result = await transport.run(
+            ["sh", "-c", SCRIPT, "edxconsole-sysv", *patterns], timeout=STATUS_TIMEOUT
+        )
+    except CommandTimedOut as error:
+        raise ServiceUnavailable(
+            "an init script does not answer to status", host=transport.host_name
+        ) from error
+    return parse(result.text)
+
+
+class SysvManager:
+    """The init scripts of one host. Implements ServiceManager.
+
+    Args:
+        transport: the host's connection.
+        patterns: which scripts list() gives.
+        login: the login user; "root" needs no sudo.
+    """
+
+    def __init__(self, transport: Transport, patterns: tuple[str, ...] = (), *, login: str = "") -> None:
+        self._transport = transport
+        self._patterns = patterns
+        self._login = login
+
+    @property
+    def id(self) -> str:
+        return MANAGER
+
+    async def list(self) -> tuple[Unit, ...]:
+        """Scripts the patterns name. Raises ServiceUnavailable."""
+        return tuple((await read_scripts(self._transport, self._patterns)).values())
+
+    async def observe(self, name: str) -> Unit:
+        """One script's state, fresh. Raises UnitUnknown, ServiceUnavailable."""
+        # A name becomes a pattern in the host's shell, so it must be one that matches only itself.
+        found = await read_scripts(self._transport, (name,)) if _NAME.fullmatch(name) else {}
+        if name not in found:
+            raise UnitUnknown(f"there is no init script {clean(name)!r}", host=self._transport.host_name)
+        return found[name]
+
+    async def capabilities(self) -> Capabilities:
+        """Verbs by a look at `sudo -n -l`; a script may still know no reload."""
+        verbs = frozenset(Verb)
+        if self._login != "root":
+            listing = await self._transport.run(["sudo", "-n", "-l"], timeout=5.0)
+            verbs = frozenset(Verb(word) for word in allowed(listing.text, "service", VERBS))
+        missing = {verb: self._rule("NAME", verb) for verb in Verb if verb not in verbs}
+        return Capabilities("", verbs, "service", missing)
+
+    def command(self, name: str, verb: Verb) -> str:
+        words = f"service {name} {verb}"
+        return words if self._login == "root" else f"sudo -n {words}"
+
+    async def act(self, name: str, verb: Verb, *, permit: Permit, deadline: float) -> ActOutcome:
+        """Run the init script to its end; see ServiceManager.act.
+
+        The script does stop and start itself: with the connection lost it still runs to its end,
+        since sshd does not end a command without a terminal.
+
+        Raises:
+            NotConfirmed, IdentityDrift, UnitUnknown: nothing was done.
+            PermissionMissing: sudo refused; the remedy is the rule.
+            ActFailed: a status other than 0, the wrong state after it, or the deadline passed.
+        """
+        check_permit(permit, host=self._transport.host_name, unit=name, verb=verb)
+        before = await self.observe(name)
+        running = before.health is UnitHealth.RUNNING
+        if (verb is Verb.START and running) or (verb is Verb.STOP and before.health is UnitHealth.STOPPED):
+            return ActOutcome(verb, name, permit.before, f"it was {before.word} already", already=True)
+        check_identity(permit, before.identity)
+        result = await self._run(name, verb, deadline, permit=permit)
+        after = await self.observe(name)
+        wanted = UnitHealth.STOPPED if verb is Verb.STOP else UnitHealth.RUNNING
+        if not result.ok or after.health is not wanted:
+            said = clean(result.stderr.decode("utf-8", "replace") or result.text)
+            raise ActFailed(
+                f"service {name} {verb}: exit status {result.exit_status}, now {after.word}"
+                + (f" ({said})" if said else ""),
+                host=permit.host,
+            )
+        return ActOutcome(verb, name, permit.before, after.word)
+
+    async def close(self) -> None:
+        """Nothing stays open."""
+
+    async def _run(self, name: str, verb: Verb, deadline: float, *, permit: Permit) -> Result:
+        become = None if self._login == "root" else "root"
+        try:
+            return await self._transport.run(["service", name, str(verb)], timeout=deadline, become=become)
+        except CommandFailed as error:
+            remedy = error.remedy or self._rule(name, verb)
+            raise PermissionMissing(error.cause, host=permit.host, remedy=remedy) from error
+        except CommandTimedOut as error:
+            raise ActFailed(
+                f"service {name} {verb} did not end in {deadline:g} s", host=permit.host
+            ) from error
+
+    def _rule(self, name: str, verb: Verb) -> str:
+        return rule(self._login, f"/usr/sbin/service {name} {verb}")
+
+
+class SysvWatcher:
+    """Reports init scripts: once, then after processes changed, at most each 5 s. Implements Watcher."""
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._patterns = patterns
+
+    async def run(self, host: HostPort) -> None:
+        while True:
+            units = await read_scripts(host.transport, self._patterns)
+            host.report_units(MANAGER, units.values(), at=time.time() + (host.snapshot.skew or 0.0))
+            await asyncio.sleep(EVERY)
+            await host.wait_change()
