@@ -32,6 +32,9 @@ INTERPRETERS = (
     "/edx/app/supervisor/venvs/supervisor/bin/python",
 )
 
+AGENT = ("agent.py", "agent_supervisor.py", "agent_files.py")
+"""one program in three files, in this order"""
+
 _BOOT = (
     "import os,zlib\n"
     "b=b''\n"
@@ -72,15 +75,14 @@ _NO_PYTHON = 97
 
 @functools.cache
 def source(name: str) -> bytes:
-    """The agent as it is sent, `agent.py` or `agent.sh`."""
+    """One file of the agent."""
     return resources.files("edxconsole.probe").joinpath(name).read_bytes()
 
 
 @functools.cache
 def packed_agent() -> bytes:
-    """agent.py without its comments, compressed."""
-    lines = source("agent.py").split(b"\n")
-    return zlib.compress(b"\n".join(b"" if x.lstrip().startswith(b"#") else x for x in lines), 9)
+    """The agent's program as it is sent, compressed."""
+    return zlib.compress(b"".join(source(name) for name in AGENT) + b"main()\n", 9)
 
 
 def python_command(python: str | None, become: str | None, read_only: bool) -> list[str]:

@@ -1,0 +1,553 @@
+# edxconsole probe, continued: files followed through rotations, read, searched.
+# Sent by launcher.py after agent.py, as one program with it: the names not defined here are there.
+# ruff: noqa
+# mypy: ignore-errors
+# fmt: off
+
+PACKED = (b'.gz', b'.xz', b'.bz2', b'.zst', b'.Z', b'.lz4', b'.zip')
+CHUNK = 32768
+DRAIN = 5.0        # seconds an old file is still read after a rotation, for writers that come late
+BACKLOG = 16 << 20 # bytes at most that a resume reads back
+
+
+class Tail(object):
+    """One open file of a follow: where we are in it, and the bytes before that, to know it again."""
+
+    def __init__(self, path, off=0, mark=u''):
+        self.fd = os.open(path, RO)
+        try:
+            s = os.fstat(self.fd)
+            if not st_.S_ISREG(s.st_mode):
+                raise OSError(errno.EINVAL, 'not a regular file')
+        except OSError:
+            os.close(self.fd)
+            raise
+        self.dev = s.st_dev
+        self.ino = s.st_ino
+        self.off = off
+        self.seen = s.st_size
+        self.mark = mark
+        self.lost = 0
+        self.late = None
+        self.held = 0.0
+        self.before = b''
+        self.learn()
+
+    def learn(self):
+        n = min(64, self.off)
+        self.before = pread(self.fd, n, self.off - n) if n else b''
+        if len(self.before) < n:
+            self.before = b''
+
+    def same(self, fd):
+        """Whether another file has our last bytes at the same place: then it is a copy of ours."""
+        n = len(self.before)
+        return n == 0 or pread(fd, n, self.off - n) == self.before
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Follow(object):
+    """A file followed by its name through rename, late writers, copytruncate, recreation and truncation."""
+
+    def __init__(self, out, ident, path, now):
+        self.out = out
+        self.id = ident
+        self.path = path
+        self.cur = None
+        self.old = []
+        self.state = u''
+        self.gone_since = None
+        self.busy_until = now + 2.0
+
+    def siblings(self):
+        """[(mtime, path, stat)] of uncompressed neighbours named PATH.x or PATH-x, newest first."""
+        folder, base = os.path.split(self.path)
+        res = []
+        try:
+            names = os.listdir(folder or b'.')
+        except ERRORS:
+            return []
+        for n in names:
+            if n[:len(base)] == base and n[len(base):len(base) + 1] in (b'.', b'-') and not n.endswith(PACKED):
+                try:
+                    s = os.stat(os.path.join(folder, n))
+                except ERRORS:
+                    continue
+                if st_.S_ISREG(s.st_mode):
+                    res.append((s.st_mtime, os.path.join(folder, n), s))
+        res.sort(key=lambda x: x[0], reverse=True)
+        return res[:200]
+
+    def begin(self, resume=None, last=None, whole=False):
+        """Open it for the first time. Raises nothing: what fails becomes a mark."""
+        try:
+            t = Tail(self.path, 0, u'start')
+        except ERRORS as e:
+            return self.cannot(code_of(e))
+        self.cur = t
+        if resume:
+            self.resume(t, resume)
+        elif last is not None:
+            t.off = last_lines(t.fd, t.seen, last)
+        elif not whole:
+            t.off = t.seen
+        t.learn()
+
+    def resume(self, t, where):
+        dev, ino, off = where
+        if (t.dev, t.ino) == (dev, ino) and off <= t.seen:
+            t.off = off
+        elif (t.dev, t.ino) == (dev, ino):
+            t.mark = u'truncated'
+            self.take([x for x in self.siblings() if x[2].st_size >= off][:1], off)
+        else:
+            found = self.siblings()
+            at = [i for i, x in enumerate(found) if (x[2].st_dev, x[2].st_ino) == (dev, ino)]
+            t.mark = u'rotated' if at else u'gap'
+            if at:
+                self.take(found[at[0]:at[0] + 1], off)
+                self.take([x for x in found[:at[0]][::-1] if x[2].st_ino != t.ino], 0)
+        room = BACKLOG
+        for x in [t] + self.old[::-1]:
+            size = os.fstat(x.fd).st_size
+            if size - x.off > room:
+                x.lost = size - room - x.off
+                x.off = size - room
+                x.mark = u'gap'
+                x.learn()
+            room = max(0, room - (size - x.off))
+
+    def take(self, found, off):
+        for mtime, path, s in found:
+            try:
+                t = Tail(path, off)
+            except ERRORS:
+                continue
+            t.late = mono()
+            self.old.append(t)
+
+    def cannot(self, code):
+        state = u'denied' if code in (errno.EACCES, errno.EPERM) else u'missing'
+        if state != self.state:
+            self.state = state
+            self.emit(None, b'', state)
+            if code != errno.ENOENT:
+                self.out.note('file', txt(self.path), code)
+
+    def check(self, now):
+        """Look at the name: was it rotated away, recreated, removed? Cheap, and done even when the pipe is full."""
+        try:
+            s = os.stat(self.path)
+        except ERRORS as e:
+            if self.cur is None:
+                return self.cannot(code_of(e))
+            if self.gone_since is None:
+                self.gone_since = now
+            elif now - self.gone_since > 1.0:
+                self.cannot(code_of(e))
+            return
+        self.gone_since = None
+        t = self.cur
+        if t is not None and (s.st_dev, s.st_ino) == (t.dev, t.ino):
+            if self.state:
+                self.state = u''
+                t.mark = t.mark or u'back'
+            return
+        try:
+            fresh = Tail(self.path, 0, u'back' if self.state or t is None else u'rotated')
+        except ERRORS as e:
+            if t is None:
+                return self.cannot(code_of(e))
+            return
+        self.state = u''
+        self.cur = fresh
+        self.busy_until = now + 10.0
+        if t is not None:
+            t.late = now
+            self.old.append(t)
+            self.skipped(t, fresh)
+        while len(self.old) > 8:
+            self.discard(self.old.pop(0), fresh)
+
+    def skipped(self, t, fresh):
+        """Files that were rotated through between two looks: newer than ours, older than the current."""
+        known = set((x.dev, x.ino) for x in self.old + [fresh])
+        mtime = os.fstat(t.fd).st_mtime
+        between = [x for x in self.siblings() if (x[2].st_dev, x[2].st_ino) not in known and x[0] > mtime
+                   and x[2].st_ctime > mtime and (x[2].st_ino > 0) and not self.is_copy(x)]
+        self.take(between[::-1], 0)
+
+    def is_copy(self, found):
+        """Whether a neighbour repeats what we read already (a copy made by copytruncate)."""
+        for x in self.old:
+            if x.off and found[2].st_size >= x.off:
+                try:
+                    fd = os.open(found[1], RO)
+                except ERRORS:
+                    continue
+                try:
+                    if x.before and x.same(fd):
+                        return True
+                finally:
+                    os.close(fd)
+        return False
+
+    def discard(self, t, heir):
+        left = os.fstat(t.fd).st_size - t.off
+        if left > 0:
+            heir.mark = u'gap'
+            heir.lost += left
+        t.close()
+
+    def truncated(self, t):
+        """Ours got shorter or other: the newest copy may have what we did not read."""
+        t.mark = u'truncated'
+        found = False
+        for mtime, path, s in self.siblings()[:8]:
+            if s.st_size < t.off or (s.st_dev, s.st_ino) == (t.dev, t.ino):
+                continue
+            try:
+                copy = Tail(path, t.off)
+            except ERRORS:
+                continue
+            if t.before and t.same(copy.fd):
+                copy.late = mono()
+                self.old.append(copy)
+                found = True
+                break
+            copy.close()
+        if not found:
+            t.lost += max(0, t.seen - t.off)
+        t.off = 0
+        t.before = b''
+
+    def pump(self, now):
+        """Send what there is, oldest file first, while the pipe has room. True if there is more to read."""
+        for t in self.old + ([self.cur] if self.cur else []):
+            while self.out.room():
+                n = self.step(t, now)
+                if n < 0:
+                    return True
+                if not n:
+                    break
+                self.busy_until = now + 2.0
+            else:
+                return True
+        for t in list(self.old):
+            if now - t.late >= DRAIN and os.fstat(t.fd).st_size <= t.off:
+                self.old.remove(t)
+                t.close()
+        return False
+
+    def step(self, t, now):
+        """Read and send one chunk; 0 at the end, -1 when the file was truncated under us."""
+        size = os.fstat(t.fd).st_size
+        if size < t.off:
+            self.truncated(t)
+            return -1
+        if size == t.off:
+            t.seen = size
+            if t.mark:
+                self.emit(t, b'', None)
+            return 0
+        k = len(t.before)
+        data = pread(t.fd, k + CHUNK, t.off - k)
+        if data[:k] != t.before:
+            self.truncated(t)
+            return -1
+        t.seen = size
+        data = data[k:]
+        skip = len(data) - len(data.lstrip(b'\0')) if not t.off else 0
+        data = self.cut(data[skip:], t, now)
+        t.off += skip
+        if not data:
+            if skip:
+                t.learn()
+            return skip
+        self.emit(t, data, None)
+        t.off += len(data)
+        t.before = (t.before + data)[-64:] if len(data) < 64 else data[-64:]
+        return len(data)
+
+    @staticmethod
+    def cut(data, t, now):
+        """End at a line if the chunk is full, and never inside a character that is still being written."""
+        if len(data) >= CHUNK:
+            i = data.rfind(b'\n')
+            if i > 0:
+                return data[:i + 1]
+        for back in (1, 2, 3):
+            c = data[-back:][:1]
+            if not c or c < b'\x80':
+                break
+            if c >= b'\xc0':
+                if back < (2 if c < b'\xe0' else 3 if c < b'\xf0' else 4):
+                    if len(data) > back:
+                        return data[:-back]
+                    if not t.held:
+                        t.held = now
+                    if now - t.held < 1.0:
+                        return b''
+                break
+        t.held = 0.0
+        return data
+
+    def emit(self, t, data, mark):
+        """One log frame, or two when escapes make it too big."""
+        if len(data) > 10000 and (len(data) > CHUNK or len(json.dumps(txt(data))) > MAX_FRAME - 2048):
+            half = len(data) // 2
+            i = data.rfind(b'\n', 0, half) + 1 or half
+            while i < len(data) and b'\x80' <= data[i:i + 1] < b'\xc0' and i < half + 4:
+                i += 1
+            self.emit(t, data[:i], mark)
+            t.off += i
+            self.emit(t, data[i:], mark)
+            t.off -= i
+            return
+        body = {'id': self.id, 'path': txt(self.path), 'dev': 0, 'ino': 0, 'off': 0, 'len': len(data),
+                'data': txt(data), 'mark': mark or u'', 'lost': 0}
+        if t is not None:
+            body.update({'dev': t.dev, 'ino': t.ino, 'off': t.off})
+            if not mark:
+                body['mark'], t.mark = t.mark, u''
+                body['lost'], t.lost = t.lost, 0
+        self.out.frame('log', body)
+
+    def close(self):
+        for t in self.old + ([self.cur] if self.cur else []):
+            t.close()
+        self.old = []
+        self.cur = None
+
+
+def last_lines(fd, size, n):
+    """Offset where the last n lines begin, looking back at most 4 MiB."""
+    if n <= 0:
+        return size
+    pos = size
+    found = -1 if size and pread(fd, 1, size - 1) == b'\n' else 0
+    while pos > 0 and size - pos < 4 << 20:
+        step = min(65536, pos)
+        block = pread(fd, step, pos - step)
+        i = len(block)
+        while 1:
+            i = block.rfind(b'\n', 0, i)
+            if i < 0:
+                break
+            found += 1
+            if found >= n:
+                return pos - step + i + 1
+        pos -= step
+    return pos
+
+
+class Files(object):
+    """All follows. Files are looked at by fstat 20 times a second while they move, 12 times otherwise."""
+
+    LIMIT = 64
+
+    def __init__(self, loop, out):
+        self.loop = loop
+        self.out = out
+        self.follows = {}
+
+    def follow(self, cmd):
+        ident = int(cmd['follow'])
+        if ident in self.follows:
+            return u'EEXIST follow %d is in use' % ident
+        if len(self.follows) >= self.LIMIT:
+            return u'EMFILE at most %d files can be followed' % self.LIMIT
+        f = Follow(self.out, ident, cmd['path'].encode('utf-8'), mono())
+        resume = cmd.get('resume')
+        f.begin([int(x) for x in resume] if resume else None, cmd.get('last'), bool(cmd.get('whole')))
+        self.follows[ident] = f
+        self.loop.sooner(self, mono(), self.poll)
+        return u''
+
+    def unfollow(self, ident):
+        f = self.follows.pop(ident, None)
+        if f is None:
+            return u'ENOENT no follow %s' % ident
+        f.close()
+        return u''
+
+    def poll(self, now):
+        more = False
+        hot = False
+        for f in list(self.follows.values()):
+            f.check(now)
+            if self.out.room():
+                more = f.pump(now) or more
+            hot = hot or now < f.busy_until
+        if self.follows:
+            wait = 0.002 if more and self.out.room() else 0.05 if hot else 0.08
+            self.loop.at(self, now + wait, self.poll)
+
+
+def stat_value(path):
+    s = os.stat(path)
+    kind = u'file' if st_.S_ISREG(s.st_mode) else u'dir' if st_.S_ISDIR(s.st_mode) else \
+        u'socket' if st_.S_ISSOCK(s.st_mode) else u'other'
+    return {'path': txt(path), 'kind': kind, 'size': s.st_size, 'mtime': s.st_mtime, 'uid': s.st_uid, 'gid': s.st_gid,
+            'mode': s.st_mode & 0o7777, 'device': s.st_dev, 'inode': s.st_ino, 'readable': os.access(path, os.R_OK)}
+
+
+def open_regular(path):
+    fd = os.open(path, RO)
+    if not st_.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, 'not a regular file')
+    return fd
+
+
+def read_value(path, offset, length):
+    """A piece of a file; a negative offset counts from the end."""
+    fd = open_regular(path)
+    try:
+        s = os.fstat(fd)
+        if offset < 0:
+            offset = max(0, s.st_size + offset)
+        data = pread(fd, max(0, min(length, 45000)), offset)
+    finally:
+        os.close(fd)
+    return {'data': base64.b64encode(data).decode('ascii'), 'offset': offset, 'size': s.st_size, 'device': s.st_dev,
+            'inode': s.st_ino}
+
+
+def glob_value(pattern):
+    import glob
+    res = []
+    for path in sorted(glob.glob(pattern))[:500]:
+        try:
+            path.decode('utf-8')
+            res.append(stat_value(path))
+        except ERRORS + (ValueError,):
+            continue
+    return res
+
+
+def search_job(path, needle, fold, before, limit):
+    """Lines that contain needle, newest first: yields None while it works, then [[offset, text]...]."""
+    fd = open_regular(path)
+    try:
+        size = os.fstat(fd).st_size
+        end = size if before is None else min(before, size)
+        want = needle.encode('utf-8')
+        want = want.lower() if fold else want
+        hits = []
+        floor = max(0, end - (256 << 20))
+        while end > floor and len(hits) < limit:
+            start = max(floor, end - 262144)
+            block = pread(fd, end - start, start)
+            if start > 0:
+                i = block.find(b'\n') + 1
+                if 0 < i < len(block):
+                    block = block[i:]
+                    start += i
+            hay = block.lower() if fold else block
+            i = len(hay)
+            while len(hits) < limit:
+                i = hay.rfind(want, 0, i)
+                if i < 0:
+                    break
+                a = hay.rfind(b'\n', 0, i) + 1
+                b = hay.find(b'\n', i)
+                hits.append([start + a, txt(block[a:b if b >= 0 else len(block)][:2000])])
+                i = a
+                if not i:
+                    break
+            end = start
+            yield None
+        yield hits
+    finally:
+        os.close(fd)
+
+
+MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split()
+ISO = re.compile(br'(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?\s?(Z|[+-]\d\d:?\d\d)?')
+CLF = re.compile(br'(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})')
+BSD = re.compile(br'([A-Z][a-z]{2})\s+(\d{1,2}) (\d\d):(\d\d):(\d\d)\b')
+
+
+def stamp_of(line):
+    """Epoch seconds of the first time stamp in a log line (host's zone where it names none), or None."""
+    head = line[:2000]
+    m = CLF.search(head)
+    if m:
+        d, mon, y, h, mi, s, zone = m.groups()
+        mon = txt(mon).lower()
+        parts = [int(y), MONTHS.index(mon) + 1 if mon in MONTHS else 1, int(d), int(h), int(mi), int(s)]
+        return epoch(parts, zone)
+    m = ISO.search(head)
+    if m:
+        zone = m.group(7)
+        if zone is None and head[:1] == b'{':
+            zone = b'Z'
+        return epoch([int(x) for x in m.groups()[:6]], zone)
+    m = BSD.search(head[:200])
+    if m and txt(m.group(1)).lower() in MONTHS:
+        now = time.localtime()
+        month = MONTHS.index(txt(m.group(1)).lower()) + 1
+        year = now.tm_year - (1 if month > now.tm_mon else 0)
+        return epoch([year, month] + [int(x) for x in m.groups()[1:]], None)
+    return None
+
+
+def epoch(p, zone):
+    try:
+        if zone is None:
+            return time.mktime((p[0], p[1], p[2], p[3], p[4], p[5], 0, 0, -1))
+        import calendar
+        t = calendar.timegm((p[0], p[1], p[2], p[3], p[4], p[5], 0, 0, 0))
+    except (ValueError, OverflowError):
+        return None
+    if zone != b'Z':
+        z = zone.replace(b':', b'')
+        t -= (1 if z[:1] == b'+' else -1) * (int(z[1:3]) * 3600 + int(z[3:5]) * 60)
+    return float(t)
+
+
+def seek_value(path, when):
+    """Offset of the first line at or after epoch second `when`: a binary search, about 20 reads."""
+    fd = open_regular(path)
+    try:
+        low, high = 0, os.fstat(fd).st_size
+        size = high
+        while high - low > 4096:
+            mid = (low + high) // 2
+            found = first_stamp(fd, mid)
+            if found is None or found[1] >= when:
+                high = mid
+            else:
+                low = found[0]
+        while low < size:
+            found = first_stamp(fd, low, low == 0)
+            if found is None:
+                return {'offset': size, 'size': size}
+            if found[1] >= when:
+                return {'offset': found[0], 'size': size}
+            low = found[0] + 1
+        return {'offset': size, 'size': size}
+    finally:
+        os.close(fd)
+
+
+def first_stamp(fd, off, whole=False):
+    """(offset, epoch) of the first line with a stamp that begins after off (at off if whole)."""
+    data = pread(fd, 65536, off)
+    i = 0 if whole else data.find(b'\n') + 1
+    if not whole and i == 0:
+        return None
+    while i < len(data):
+        j = data.find(b'\n', i)
+        t = stamp_of(data[i:j if j >= 0 else len(data)])
+        if t is not None:
+            return off + i, t
+        if j < 0:
+            break
+        i = j + 1
+    return None
