@@ -16,7 +16,7 @@ from blockbuster import blockbuster_ctx
 # With --import-mode=importlib nothing puts the repository's root where `tests.lab` is found.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.lab import needs
+from tests.lab import needs, network
 
 pytest_plugins = ["tests.lab.fixtures"]
 
@@ -40,6 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "needs(name, ...): commands or capabilities of tests/lab/needs.py; missing ones are reported",
     )
+    network.prepare()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Enter the hosts' network before any test runs: threads made later, by whomever, are then in it."""
+    wanted = any("lab_network" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.option.collectonly and needs.missing("namespaces") is None:
+        network.enter()
 
 
 def needed(item: pytest.Item) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from tests.lab.host import REPOSITORY, LabHost
 from tests.lab.lab import Lab
 
-pytestmark = [pytest.mark.hosts, pytest.mark.root]
+pytestmark = pytest.mark.hosts
 
 
 def test_a_host_is_a_machine_of_its_own(lab: Lab) -> None:
@@ -48,6 +49,7 @@ def test_the_host_key_is_pinned(host: LabHost) -> None:
     host.known_hosts.write_text(pinned)
 
 
+@pytest.mark.root
 @pytest.mark.needs("sudo")
 def test_sudo_is_there_or_not(lab: Lab) -> None:
     assert lab.host("free").ssh("sudo -n id -u").stdout.strip() == "0"
@@ -89,6 +91,7 @@ def test_a_killed_host_comes_back_as_the_same(host: LabHost) -> None:
     assert host.ssh("hostname").stdout.strip() == host.name
 
 
+@pytest.mark.root
 def test_a_host_can_lack_things(lab: Lab) -> None:
     odd = lab.host("odd", without=["/usr/bin/python3*", "/usr/local/bin/python3*"], disk_mib=64)
     assert odd.ssh("command -v python3").returncode != 0
@@ -96,6 +99,7 @@ def test_a_host_can_lack_things(lab: Lab) -> None:
     assert size == 64 * 1024
 
 
+@pytest.mark.root
 @pytest.mark.needs("openssl")
 def test_a_password_lets_in(lab: Lab) -> None:
     """sshd offers the methods; that the password is right is seen through su's own check."""
@@ -114,6 +118,7 @@ import sys, time
 from pathlib import Path
 from tests.lab import network
 from tests.lab.lab import Lab
+network.prepare()
 lab = Lab(network.enter(), Path(sys.argv[1]))
 for host in lab.hosts(2):
     host.spawn("sleep 54321")
@@ -140,7 +145,7 @@ def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:
     )
     assert maker.stdout is not None
     with maker.stdout:
-        lines = list(iter(maker.stdout.readline, "up\n"))
+        lines = list(itertools.takewhile(lambda line: line != "up\n", maker.stdout))
     pids = [int(line) for line in lines]
     assert len(pids) == 2
     namespaces = {os.readlink(f"/proc/{pid}/ns/pid") for pid in pids}
