@@ -43,8 +43,6 @@ class Client(asyncssh.SSHClient):
         """the host key that was not trusted"""
         self.authority = False
         """it was a certificate by an unknown authority"""
-        self.asked = False
-        self.declined = False
         self.authenticated = False
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._pool = pool
@@ -107,7 +105,7 @@ class Client(asyncssh.SSHClient):
                 answer = await self._password(clean(prompt) or "password")
             else:
                 text = " ".join(x for x in (clean(instructions), clean(prompt)) if x)
-                answer = await self._question(text)
+                answer = await self._ask(text)
             if answer is None:
                 return None
             answers.append(answer)
@@ -116,14 +114,8 @@ class Client(asyncssh.SSHClient):
     async def _password(self, prompt: str) -> str | None:
         """One that worked before, or the operator's; kept only if it works."""
         known = self._pool.secrets.pop(self._secret_name, None)
-        self._secret = known if known is not None else await self._question(prompt)
+        self._secret = known if known is not None else await self._ask(prompt)
         return self._secret
-
-    async def _question(self, prompt: str) -> str | None:
-        answer = await self._ask(prompt)
-        self.asked = True
-        self.declined = answer is None
-        return answer
 
 
 def clean(text: str) -> str:

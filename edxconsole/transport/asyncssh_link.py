@@ -14,24 +14,19 @@ import contextlib
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import asyncssh
 
-from edxconsole.errors import (
-    AuthenticationFailed,
-    HandshakeDropped,
-    HostUnreachable,
-    InventoryError,
-    TransportError,
-)
+from edxconsole.errors import HandshakeDropped, HostUnreachable, TransportError
 from edxconsole.transport.asyncssh_auth import Client, clean, trusted_keys
+from edxconsole.transport.base import ConnectionInfo
 from edxconsole.transport.dial import Pipe, dial
 from edxconsole.transport.host_key import check_host_key
 from edxconsole.transport.known_hosts import Trust
-from edxconsole.transport.pool import ConnectionPool, Slot, ask_secret
-from edxconsole.transport.ssh_resolve import Target, resolve, resolve_jump
+from edxconsole.transport.login import LoginClock, open_patiently, shared_jump
+from edxconsole.transport.pool import ConnectionPool, Slot
+from edxconsole.transport.ssh_resolve import Target
 
 KEX = (
     "mlkem768x25519-sha256",
@@ -67,7 +62,6 @@ HOST_KEYS = (
 LEGACY_KEX = ("diffie-hellman-group14-sha256", "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1")
 LEGACY_CIPHERS = ("aes192-ctr", "aes256-cbc", "aes128-cbc", "3des-cbc")
 LEGACY_MACS = ("hmac-sha1",)
-MAX_JUMPS = 8
 
 logging.getLogger("asyncssh").setLevel(logging.ERROR)
 
@@ -86,6 +80,21 @@ class Link:
     def alive(self) -> bool:
         return not self.client.lost.done()
 
+    @property
+    def lost(self) -> asyncio.Future[str]:
+        return self.client.lost
+
+    @property
+    def info(self) -> ConnectionInfo:
+        return ConnectionInfo(
+            "asyncssh",
+            address=f"{self.target.address}:{self.target.port}",
+            user=self.target.user,
+            server=clean(str(self.connection.get_extra_info("server_version", ""))),
+            cipher=str(self.connection.get_extra_info("send_cipher", "")),
+            via=self.via,
+        )
+
     async def close(self) -> None:
         """Say goodbye for a moment, then cut."""
         self.connection.close()
@@ -100,33 +109,22 @@ class Link:
 
 
 async def open_link(pool: ConnectionPool, target: Target, seen: tuple[str, ...] = ()) -> Link:
-    """Connect, check the host key, log in; asks about an unknown key and connects again.
-
-    sshd drops bursts (MaxStartups): HandshakeDropped is retried a few times with jitter.
-    """
-    limits = pool.limits
-    pool.executor  # noqa: B018 - makes it the loop's default before the first name look-up
-    for attempt in range(limits.dropped_retries + 1):
-        try:
-            return await _open_trusted(pool, target, seen)
-        except HandshakeDropped:
-            if attempt == limits.dropped_retries:
-                raise
-            await asyncio.sleep(random.uniform(0.2, 1) * limits.dropped_pause * 2**attempt)
-    raise AssertionError("unreachable")
+    """Connect, check the host key, log in; asks about an unknown key and connects again."""
+    return await open_patiently(pool, target, lambda: _attempt(pool, target, seen))
 
 
-async def _open_trusted(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) -> Link:
-    for _ in range(2):
-        link = await _attempt(pool, target, seen)
-        if link is not None:
-            return link
-    raise TransportError("the host key changed while it was being accepted", host=target.name)
+async def _open_jump(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) -> Link:
+    """A jump host; its sshd has Nagle on until a session starts. One that permits none is slower."""
+    link = await open_link(pool, target, seen)
+    with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
+        async with asyncio.timeout(5):
+            await link.connection.run("exec true", encoding=None, stdin=asyncssh.DEVNULL)
+    return link
 
 
 async def _attempt(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) -> Link | None:
     """One connection; None when the operator has just accepted its key."""
-    via = await _via(pool, target, seen)
+    via = await shared_jump(pool, "asyncssh", target, seen, _open_jump)
     loop = asyncio.get_running_loop()
     trust = await loop.run_in_executor(
         None, pool.known_hosts.lookup, target.known_hosts, target.key_name, target.port
@@ -146,41 +144,6 @@ async def _attempt(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) 
     return link
 
 
-async def _via(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) -> Link | None:
-    """The shared connection to the last jump host before the target."""
-    if not target.jumps:
-        return None
-    if len(seen) >= MAX_JUMPS or target.jumps[-1] in seen:
-        raise InventoryError(f"its jump hosts go in a circle: {' -> '.join((*seen, target.jumps[-1]))}")
-    *outer, spec = target.jumps
-    jump = await resolve_jump_host(pool, spec, target.config)
-    if outer:
-        jump = replace(jump, jumps=tuple(outer), proxy_command=None)
-
-    async def connect() -> Link:
-        link = await open_link(pool, jump, (*seen, spec))
-        await _first_session(link)
-        return link
-
-    link = await pool.jump(("asyncssh", jump.user, jump.address, jump.port, jump.jumps), connect)
-    assert isinstance(link, Link)
-    return link
-
-
-async def resolve_jump_host(pool: ConnectionPool, spec: str, config: Path | None) -> Target:
-    """A jump host by inventory name, else by ssh_config alias."""
-    host = pool.inventory.hosts.get(spec)
-    async with pool.resolving():
-        return await (resolve(host) if host is not None else resolve_jump(spec, config))
-
-
-async def _first_session(link: Link) -> None:
-    """Switch Nagle off at the jump host's sshd; one that permits no commands is only slower."""
-    with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
-        async with asyncio.timeout(5):
-            await link.connection.run("exec true", encoding=None, stdin=asyncssh.DEVNULL)
-
-
 class _Login:
     """One attempt, with a clock that stands still while the operator is asked."""
 
@@ -196,11 +159,10 @@ class _Login:
         self._pool = pool
         self._target = target
         self._trust = trust
-        self._slot = slot
         self._via = via
         self._pipe = pipe
-        self._clock: asyncio.Timeout | None = None
-        self.client = Client(pool, target, self._ask)
+        self._clock = LoginClock(pool, target, slot)
+        self.client = Client(pool, target, self._clock.ask)
 
     @property
     def untrusted(self) -> bytes | None:
@@ -209,9 +171,8 @@ class _Login:
         return None if key is None else key.public_data
 
     async def run(self) -> Link | None:
-        limit = self._pool.limits.login_timeout
         try:
-            async with asyncio.timeout(limit) as self._clock:
+            async with self._clock.running():
                 connection = await asyncssh.connect(
                     self._target.address,
                     self._target.port,
@@ -222,7 +183,7 @@ class _Login:
                 )
         except TimeoutError:
             raise HostUnreachable(
-                f"it accepted the connection but SSH did not log in within {limit:g} s",
+                f"connected, but SSH did not log in within {self._pool.limits.login_timeout:g} s",
                 host=self._target.name,
                 remedy="the host may be overloaded, or its sshd waits for DNS",
             ) from None
@@ -234,18 +195,6 @@ class _Login:
             await self.client.end_offers()
         via = () if self._via is None else (self._via.target.name, *self._via.via)
         return Link(self._target, connection, self.client, self._pipe, via)
-
-    async def _ask(self, prompt: str) -> str | None:
-        self._slot.give_back()
-        if self._clock is not None:
-            self._clock.reschedule(None)
-        try:
-            return await ask_secret(self._pool, self._target.name, prompt)
-        finally:
-            await self._slot.take()
-            if self._clock is not None:
-                loop = asyncio.get_running_loop()
-                self._clock.reschedule(loop.time() + self._pool.limits.login_timeout)
 
     def _options(self) -> asyncssh.SSHClientConnectionOptions:
         legacy, limits = self._target.legacy_algorithms, self._pool.limits
@@ -289,7 +238,7 @@ class _Login:
                 remedy="see whether sshd runs there and the jump host's AllowTcpForwarding permits it",
             )
         if isinstance(error, asyncssh.PermissionDenied) or "Too many authentication failures" in text:
-            return denied(self._target, text, asked=self.client.asked, declined=self.client.declined)
+            return self._clock.denied(text)
         if isinstance(error, asyncssh.KeyExchangeFailed):
             return TransportError(
                 f"no common algorithm with its sshd ({text})",
@@ -306,24 +255,6 @@ class _Login:
                 remedy="its sshd may be busy (MaxStartups) or block this address; try again",
             )
         return TransportError(f"SSH failed at {place} ({text})", host=name)
-
-
-def denied(target: Target, text: str, *, asked: bool, declined: bool) -> AuthenticationFailed:
-    """Why nobody was let in."""
-    if "Too many" in text:
-        cause, remedy = (
-            "too many keys were offered",
-            "set IdentitiesOnly and IdentityFile for it in ssh_config",
-        )
-    elif declined:
-        cause, remedy = "no key was accepted and the question was declined", "give a key or a password"
-    elif asked:
-        cause, remedy = "the answer was not accepted", "try again with the right one"
-    else:
-        tried = [str(p) for p in target.identity_files]
-        cause = "no key was accepted"
-        remedy = f"see that the user is right and a key of it is in the agent or in {', '.join(tried[:2])}"
-    return AuthenticationFailed(f"{target.user}@{target.address}: {cause}", host=target.name, remedy=remedy)
 
 
 def host_key_algorithms(trust: Trust, *, legacy: bool) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edxconsole.errors import InventoryError
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.transport.base import Prompter, Transport
 from edxconsole.transport.pool import ConnectionPool
@@ -25,7 +24,9 @@ def make_transport(
         return LocalTransport(host)
     pool = pool or ConnectionPool(inventory, prompter)
     if host.transport == "paramiko":
-        raise InventoryError("transport: paramiko is not available yet", host=host.name)
+        from edxconsole.transport.paramiko_transport import ParamikoTransport
+
+        return ParamikoTransport(host, pool)
     from edxconsole.transport.asyncssh_transport import AsyncsshTransport
 
     return AsyncsshTransport(host, pool)

@@ -119,5 +119,12 @@ class Ladder:
         return StreamRefused(head, host=self._host, remedy=remedy)
 
 
+def port_refused(endpoint: Endpoint, host: str) -> StreamRefused:
+    """A port that sshd itself could not connect to."""
+    return StreamRefused(
+        f"{endpoint} refused the connection", host=host, remedy="nothing listens there; see whether it runs"
+    )
+
+
 def _owner(endpoint: Endpoint) -> str:
     return (endpoint.owner if isinstance(endpoint, UnixEndpoint) else None) or "root"

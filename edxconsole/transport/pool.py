@@ -15,7 +15,7 @@ import concurrent.futures
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from edxconsole.inventory.model import Inventory
 from edxconsole.transport.base import Prompter
@@ -49,6 +49,9 @@ class JumpLink(Protocol):
     @property
     def alive(self) -> bool: ...
     async def close(self) -> None: ...
+
+
+L = TypeVar("L", bound=JumpLink)
 
 
 class Slot:
@@ -97,7 +100,7 @@ class ConnectionPool:
         self._places: dict[str, asyncio.Semaphore] = {}
         self._resolving = asyncio.Semaphore(self.limits.resolvers)
         self._locks: dict[Hashable, asyncio.Lock] = {}
-        self._jumps: dict[Hashable, JumpLink] = {}
+        self._jumps: dict[Hashable, Any] = {}
 
     @property
     def executor(self) -> concurrent.futures.ThreadPoolExecutor:
@@ -127,19 +130,22 @@ class ConnectionPool:
         """A lock by name: a passphrase, a host key, a jump host is dealt with once."""
         return self._locks.setdefault(name, asyncio.Lock())
 
-    async def jump(self, name: Hashable, connect: Callable[[], Awaitable[JumpLink]]) -> JumpLink:
+    async def jump(self, name: Hashable, connect: Callable[[], Awaitable[L]]) -> L:
         """The shared connection to a jump host, made on first use and again when it was lost."""
         async with self.lock(("jump", name)):
-            link = self._jumps.get(name)
-            if link is None or not link.alive:
-                if link is not None:
-                    await link.close()
-                link = self._jumps[name] = await connect()
+            known: L | None = self._jumps.get(name)
+            if known is not None and known.alive:
+                return known
+            if known is not None:
+                await known.close()
+            link = await connect()
+            self._jumps[name] = link
             return link
 
     async def close(self) -> None:
         """Close jump connections; close the transports first. The loop ends its executor. Idempotent."""
-        links, self._jumps = list(self._jumps.values()), {}
+        links: list[JumpLink] = list(self._jumps.values())
+        self._jumps = {}
         for link in reversed(links):
             await link.close()
         self.secrets.clear()
