@@ -1,0 +1,1 @@
+"""The commands, one module each; `edxconsole/cli.py` imports a module when its command runs."""

@@ -1,0 +1,147 @@
+"""`edxconsole init`: write a hosts.yaml from named hosts, ~/.ssh/config or an Ansible inventory."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edxconsole.commands.output import Printer, count
+from edxconsole.errors import InventoryError, UsageError
+from edxconsole.inventory.ansible import read_ansible
+from edxconsole.inventory.loader import load_inventory
+from edxconsole.inventory.model import Environment
+from edxconsole.inventory.names import check_address, check_host_name, check_user
+from edxconsole.inventory.sshconfig import ssh_aliases
+from edxconsole.inventory.writer import render_hosts
+
+_SPEC = re.compile(
+    r"(?:(?P<name>[^=@:]+)=)?(?:(?P<user>[^@=]+)@)?(?P<address>\[[^\]]+\]|[^:@=]+)(?::(?P<port>\d{1,5}))?"
+)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What will be written."""
+
+    hosts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    origin: str = ""
+    skipped: list[str] = field(default_factory=list)
+
+
+@click.command()
+@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@click.option(
+    "--ansible",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take hosts and groups of an INI or YAML inventory.",
+)
+@click.option("--ssh-config", "ssh_config", is_flag=True, help="Take the aliases in ~/.ssh/config.")
+@click.option("--local", is_flag=True, help="Take this very machine.")
+@click.option(
+    "-o", "--output", default="hosts.yaml", show_default=True, metavar="FILE", help="Where to; - prints it."
+)
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option("--cluster", default="cluster", help="The cluster's name.")
+@click.option(
+    "--environment",
+    type=click.Choice([e.value for e in Environment]),
+    default=Environment.PRODUCTION.value,
+    show_default=True,
+    help="How careful changes are.",
+)
+def init(
+    hosts: tuple[str, ...],
+    ansible: Path | None,
+    ssh_config: bool,
+    local: bool,
+    output: str,
+    force: bool,
+    cluster: str,
+    environment: str,
+) -> int:
+    """Write a hosts.yaml.
+
+    HOST is an alias of ~/.ssh/config, or [NAME=][USER@]ADDRESS[:PORT], e.g. app1=ops@192.0.2.21:2222.
+    Without any, the aliases in ~/.ssh/config are taken.
+    """
+    draft = _gather(hosts, ansible, ssh_config, local)
+    text = render_hosts(draft.hosts, groups=draft.groups, cluster=cluster, environment=environment)
+    if output == "-":
+        sys.stdout.write(text)
+        return 0
+    path = Path(output)
+    _write(path, text, force)
+    load_inventory(path)
+    out = Printer()
+    out.line(f"wrote {path}: {count(len(draft.hosts), 'host')} from {draft.origin}")
+    for name in draft.skipped:
+        out.line(f"left out {name!r}: it can't be a host name here")
+    out.line("next: `edxconsole check`")
+    return 0
+
+
+def _gather(hosts: tuple[str, ...], ansible: Path | None, ssh_config: bool, local: bool) -> _Draft:
+    """Raises UsageError, InventoryError when there is nothing to write."""
+    draft, origins = _Draft(), []
+    if ansible is not None:
+        found = read_ansible(ansible)
+        draft.hosts.update(found.hosts)
+        draft.groups.update(found.groups)
+        draft.skipped += found.skipped
+        origins.append(str(ansible))
+    if hosts:
+        draft.hosts.update(_parse(spec) for spec in hosts)
+        origins.append("the command line")
+    if local:
+        draft.hosts["here"] = {"transport": "local"}
+        origins.append("this machine")
+    if ssh_config or not origins:
+        aliases = ssh_aliases()
+        draft.hosts |= {alias: {} for alias in aliases if alias not in draft.hosts}
+        origins.append("~/.ssh/config")
+    if not draft.hosts:
+        raise InventoryError(
+            "~/.ssh/config names no hosts",
+            remedy="name them: `edxconsole init app1=ops@192.0.2.21`, or --local for this machine",
+        )
+    draft.origin = " and ".join(origins)
+    return draft
+
+
+def _parse(spec: str) -> tuple[str, dict[str, Any]]:
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise UsageError(f"{spec!r} is no host", remedy="write [NAME=][USER@]ADDRESS[:PORT]")
+    address = match["address"].strip("[]")
+    name = match["name"] or address
+    try:
+        check_host_name(name)
+        body: dict[str, Any] = {}
+        if match["name"] or match["user"] or match["port"]:
+            body["address"] = check_address(address) if address.count(":") < 2 else address
+        if match["port"]:
+            body["port"] = int(match["port"])
+        if match["user"]:
+            body["user"] = check_user(match["user"])
+    except ValueError as error:
+        raise UsageError(f"{spec!r}: {error}", remedy="write [NAME=][USER@]ADDRESS[:PORT]") from error
+    return name, body
+
+
+def _write(path: Path, text: str, force: bool) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
+    try:
+        with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists", remedy="use --force to overwrite it, or -o FILE") from error
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from error
