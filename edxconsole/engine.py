@@ -7,21 +7,45 @@ thread and hands coroutines over with `EngineThread.submit`.
 
 from __future__ import annotations
 
-import concurrent.futures
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+import asyncio
+import importlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
 
 from edxconsole.catalog.model import Catalog
-from edxconsole.cluster.model import ClusterSnapshot
-from edxconsole.inventory.model import Inventory
+from edxconsole.cluster.cluster import Cluster
+from edxconsole.cluster.model import ClusterSnapshot, Evidence
+from edxconsole.cluster.prompting import TellingPrompter
+from edxconsole.cluster.session import HostSession
+from edxconsole.cluster.settling import settled
+from edxconsole.cluster.watcher import Watcher
+from edxconsole.engine_services import ManagerBook
+from edxconsole.engine_thread import EngineThread
+from edxconsole.health.checks import check_component
+from edxconsole.health.watcher import HealthWatcher
+from edxconsole.inventory.model import Host, Inventory
+from edxconsole.logs.follow import LogFollower
 from edxconsole.logs.model import LogFeed, LogSource
+from edxconsole.logs.sources import log_sources
 from edxconsole.plans.model import Plan, PlanEvent, PlanState
+from edxconsole.plans.service import PlanService
 from edxconsole.services.base import Capabilities, ServiceManager, Verb
-from edxconsole.transport.base import Prompter, Transport
+from edxconsole.services.registry import watchers_for
+from edxconsole.settings import state_dir
+from edxconsole.transport.base import Prompter, SilentPrompter, Transport
+from edxconsole.transport.factory import ConnectionPool, make_transport
 
-T = TypeVar("T")
+__all__ = ["Engine", "EngineThread"]
+
+logging.getLogger("edxconsole").addHandler(logging.NullHandler())
+
+_LIBRARY = {
+    "asyncssh": "edxconsole.transport.asyncssh_transport",
+    "paramiko": "edxconsole.transport.paramiko_transport",
+    "local": "edxconsole.transport.local_transport",
+}
 
 
 class Engine:
@@ -47,11 +71,24 @@ class Engine:
         hosts: Sequence[str] | None = None,
         journal: Path | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.inventory = inventory
+        self.catalog = catalog
+        self._managers = ManagerBook(catalog)
+        self._pool: ConnectionPool | None = None
+        self._cluster = Cluster(
+            inventory, catalog, make=self._make_transport, watchers=self._watchers, hosts=hosts
+        )
+        self._prompter = TellingPrompter(prompter or SilentPrompter(), self._cluster.sessions)
+        self._plans = PlanService(self, journal or state_dir() / "journal")
 
     async def __aenter__(self) -> Engine:
         """Start connecting to every host; returns at once."""
-        raise NotImplementedError
+        self._pool = ConnectionPool(self.inventory, self._prompter)
+        for kind in {session.host.transport for session in self._cluster.sessions.values()}:
+            # An import reads files for up to half a second: not in the loop.
+            await asyncio.to_thread(importlib.import_module, _LIBRARY[kind])
+        self._cluster.start()
+        return self
 
     async def __aexit__(
         self,
@@ -59,67 +96,87 @@ class Engine:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        raise NotImplementedError
+        self.disarm()
+        await self._managers.close()
+        await self._cluster.close()
+        if self._pool is not None:
+            await self._pool.close()
 
     @property
     def snapshot(self) -> ClusterSnapshot:
         """The newest truth. Any thread; never blocks."""
-        raise NotImplementedError
+        return self._cluster.snapshot
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` (engine thread, at most 20 a second) after changes; returns unsubscribe."""
-        raise NotImplementedError
+        return self._cluster.subscribe(wake)
 
     async def wait_settled(self, timeout: float) -> ClusterSnapshot:
         """Until each host is live with services and health seen once, or has failed; then the truth."""
-        raise NotImplementedError
+        return await settled(self._cluster, self.catalog, timeout)
 
     def reconnect(self, host: str) -> None:
         """Try a host again now, also one that was REFUSED. Engine thread."""
-        raise NotImplementedError
+        self._session(host).reconnect()
 
     def transport(self, host: str) -> Transport:
         """The live connection of a host. Raises ConnectionLost when there is none."""
-        raise NotImplementedError
+        return self._session(host).transport
 
     def manager(self, host: str, manager: str) -> ServiceManager:
         """A service manager by Unit.manager id. Raises ServiceUnavailable."""
-        raise NotImplementedError
+        return self._managers.manager(self.transport(host), self.snapshot.hosts[host], manager)
 
     async def capabilities(self, host: str) -> dict[str, Capabilities]:
         """Manager id -> what can be done there with this login."""
-        raise NotImplementedError
+        return await self._managers.capabilities(self.transport(host), self.snapshot.hosts[host])
+
+    async def check_health(self, host: str, component: str) -> tuple[Evidence, ...]:
+        """Run every health check of a component on a host now; () when it has none."""
+        return await check_component(self.transport(host), self.snapshot.hosts[host], self.catalog, component)
 
     def log_sources(self, hosts: Iterable[str], components: Iterable[str] | None = None) -> list[LogSource]:
         """Catalog files, supervisor stdout/stderr files of what runs there. No personal data."""
-        raise NotImplementedError
+        return log_sources(self.catalog, self.snapshot, hosts, components)
 
     async def follow(
         self, sources: Sequence[LogSource], feed: LogFeed, *, last_lines: int = 100
     ) -> Callable[[], None]:
         """Feed the last lines and then what is appended, over reconnects; returns stop()."""
-        raise NotImplementedError
+        by_host: dict[str, list[LogSource]] = {}
+        for source in sources:
+            by_host.setdefault(source.host, []).append(source)
+        running = [(self._session(h), LogFollower(s, feed, last_lines)) for h, s in by_host.items()]
+        for session, follower in running:
+            session.add_watcher(follower)
+
+        def stop() -> None:
+            for session, follower in running:
+                follower.stop()
+                session.drop_watcher(follower)
+
+        return stop
 
     # Changing hosts: everything goes through edxconsole.plans.
 
     def arm(self, seconds: float) -> None:
         """Allow acts for so long. Raises nothing; visible in `armed_until`."""
-        raise NotImplementedError
+        self._plans.arming.arm(seconds)
 
     def disarm(self) -> None:
-        raise NotImplementedError
+        self._plans.arming.disarm()
 
     @property
     def armed_until(self) -> float | None:
         """time.monotonic() when arming ends; None when read-only."""
-        raise NotImplementedError
+        return self._plans.arming.until
 
     async def draft(self, verb: Verb, selector: str, *, reason: str = "") -> Plan:
         """The plan for a verb on what a selector names, identities read now.
 
         Raises UsageError when it names nothing, ReadOnly never (drafting changes nothing).
         """
-        raise NotImplementedError
+        return await self._plans.draft(verb, selector, reason=reason)
 
     async def run_plan(
         self, plan: Plan, *, confirmation: str, on_event: Callable[[PlanEvent], None]
@@ -129,28 +186,14 @@ class Engine:
         Raises ReadOnly, NotConfirmed, IdentityDrift, PreflightFailed, LockHeld, ActFailed,
         GateFailed, JournalError; each is also an event and journaled.
         """
-        raise NotImplementedError
+        return await self._plans.run(plan, confirmation=confirmation, on_event=on_event)
 
+    def _session(self, host: str) -> HostSession:
+        return self._cluster.session(host)
 
-class EngineThread:
-    """An Engine in a loop and thread of its own, so that SSH never stalls a screen."""
+    def _make_transport(self, host: Host) -> Transport:
+        assert self._pool is not None, "the engine was not entered"
+        return make_transport(host, self.inventory, self._prompter, pool=self._pool)
 
-    def __init__(self, make: Callable[[], Engine]) -> None:
-        raise NotImplementedError
-
-    def start(self) -> None:
-        """Start the thread and import asyncssh there; returns at once."""
-        raise NotImplementedError
-
-    @property
-    def engine(self) -> Engine:
-        """Raises RuntimeError until the thread has made it."""
-        raise NotImplementedError
-
-    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-        """Run a coroutine in the engine's loop."""
-        raise NotImplementedError
-
-    def stop(self, timeout: float = 5.0) -> None:
-        """Close every connection and join the thread."""
-        raise NotImplementedError
+    def _watchers(self, _: Host) -> list[Watcher]:
+        return [*watchers_for(self.catalog), HealthWatcher(self.catalog)]

@@ -1,0 +1,296 @@
+"""Component instances of one host: what each is, and which observation says so. Pure.
+
+A unit that its manager calls RUNNING is up only when nothing contradicts it: a health check that
+fails, a port held by another process, a crash loop. What was not checked is said as unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from edxconsole.catalog.model import Catalog, Component
+from edxconsole.cluster.listening import missing, on_spec, orphan, place
+from edxconsole.cluster.model import Age, Evidence, Instance, Listener, Process, State
+from edxconsole.cluster.restarts import LOOP
+from edxconsole.cluster.units import Unit, UnitHealth
+from edxconsole.cluster.workers import count_workers, expected_workers
+
+YOUNG = 20.0
+"""seconds after a start in which a failing check means starting, not down"""
+HEALTH_BUDGET = 45.0
+"""seconds after which a health answer says nothing any more"""
+
+_WORST = (State.DOWN, State.DEGRADED, State.UNKNOWN, State.UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Everything observed on one host that instances are computed from. Times: console clock."""
+
+    host: str
+    now: float
+    cores: int
+    processes: Mapping[int, Process]
+    by_component: Mapping[str, tuple[Process, ...]]
+    units: Mapping[str, tuple[Unit, ...]]
+    """component id -> its units"""
+    listeners: tuple[Listener, ...]
+    health: Mapping[tuple[str, str], Evidence]
+    """(component, check) -> newest answer"""
+    restarts: Mapping[str, tuple[float, ...]]
+    """"manager/name" -> times of recent restarts"""
+    ages: Mapping[str, Age]
+    expected: frozenset[str]
+    remembered: frozenset[str]
+    """components seen running here before"""
+    skew: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One opinion on an instance; the worst wins, the earlier among equals."""
+
+    state: State
+    reason: str
+    evidence: Evidence
+
+
+@dataclass(slots=True)
+class _Case:
+    """One component on one host while it is being judged."""
+
+    seen: Observed
+    component: Component
+    units: tuple[Unit, ...]
+    processes: tuple[Process, ...]
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def say(self, source: str, state: State, reason: str, age: Age | None = None) -> None:
+        when = age or self.seen.ages.get(_AGE_OF.get(source, source)) or Age(self.seen.now, 0.0)
+        self.verdicts.append(Verdict(state, reason, Evidence(source, reason, state, when)))
+
+
+_AGE_OF = {"process": "processes", "listener": "listeners"}
+
+
+def compute(
+    catalog: Catalog, seen: Observed, before: Mapping[str, Instance], *, lost: str = ""
+) -> tuple[Instance, ...]:
+    """Every instance of the host in catalog order; an unchanged one is the same object as before.
+
+    Args:
+        before: component id -> instance of the previous computation.
+        lost: why nothing here may be believed now; "" when the host is live.
+    """
+    found = (_instance(c, seen, before.get(c.id), lost) for c in catalog.components.values())
+    return tuple(i for i in found if i is not None)
+
+
+def _instance(component: Component, seen: Observed, before: Instance | None, lost: str) -> Instance | None:
+    units = tuple(u for u in seen.units.get(component.id, ()) if _counts(component, u, seen))
+    case = _Case(seen, component, units, seen.by_component.get(component.id, ()))
+    expected = component.id in seen.expected
+    if not units and not case.processes:
+        if component.id in seen.remembered:
+            case.say("process", State.DOWN, "gone: none of its processes is left")
+        elif expected:
+            case.say("process", State.ABSENT, "expected here, nothing seen of it")
+        else:
+            return None
+    else:
+        for judge in _JUDGES:
+            judge(case)
+    return _settled(_made(case, expected, lost), before)
+
+
+def _counts(component: Component, unit: Unit, seen: Observed) -> bool:
+    """Systemd lists what is merely installed; that counts once it ran or is expected."""
+    if unit.kind == "supervisor" or unit.health not in (UnitHealth.STOPPED, UnitHealth.EXITED):
+        return True
+    known = component.id in seen.remembered or component.id in seen.expected
+    return known or bool(seen.by_component.get(component.id))
+
+
+def _judge_units(case: _Case) -> None:
+    good, bad = 0, 0
+    for unit in case.units:
+        state, reason = _unit_verdict(unit, case.component)
+        case.say(unit.kind, state, reason)
+        good += state is State.UP
+        bad += state is State.DOWN
+    if good and bad:
+        down = next(v.reason for v in case.verdicts if v.state is State.DOWN)
+        more = f" and {bad - 1} more" if bad > 1 else ""
+        case.verdicts = [
+            v if v.state is not State.DOWN else Verdict(State.DEGRADED, v.reason, v.evidence)
+            for v in case.verdicts
+        ]
+        text = f"{bad} of {len(case.units)} down: {down}{more}"
+        case.verdicts.insert(0, Verdict(State.DEGRADED, text, case.verdicts[0].evidence))
+
+
+def _unit_verdict(unit: Unit, component: Component) -> tuple[State, str]:
+    said = f"{unit.name} {unit.word}" + (f": {unit.detail}" if unit.detail else "")
+    match unit.health:
+        case UnitHealth.RUNNING:
+            return State.UP, f"{said}, {unit.identity}" if unit.identity.pid else said
+        case UnitHealth.STARTING | UnitHealth.STOPPING:
+            return State.DEGRADED, said
+        case UnitHealth.EXITED if component.normal_exit:
+            return State.UP, f"{said}, which is normal for it"
+        case UnitHealth.UNKNOWN:
+            return State.UNKNOWN, said
+        case _:
+            return State.DOWN, said
+
+
+def _judge_restarts(case: _Case) -> None:
+    for unit in case.units:
+        times = case.seen.restarts.get(f"{unit.manager}/{unit.name}", ())
+        if len(times) >= LOOP:
+            span = max(1, round(max(case.seen.now, times[-1]) - times[0]))
+            state = State.DOWN if unit.health is UnitHealth.FAILED else State.DEGRADED
+            text = f"{unit.name} restarted {len(times)} times in {_round_span(span)} s"
+            case.verdicts.insert(
+                0, Verdict(state, text, Evidence(unit.kind, text, state, Age(times[-1], 0.0)))
+            )
+
+
+def _round_span(seconds: int) -> int:
+    """To 5 s, so that the sentence does not change with every tick."""
+    return seconds if seconds < 10 else 5 * round(seconds / 5)
+
+
+def _judge_processes(case: _Case) -> None:
+    if case.units or not case.processes:
+        return
+    pids = ", ".join(str(p.pid) for p in case.processes[:3])
+    more = f" and {len(case.processes) - 3} more" if len(case.processes) > 3 else ""
+    case.say("process", State.UP, f"running as pid {pids}{more}, no manager seen")
+
+
+def _judge_listeners(case: _Case) -> None:
+    if "listeners" not in case.seen.ages:
+        return
+    if _judge_orphan(case):
+        return
+    running = any(u.health is UnitHealth.RUNNING for u in case.units) or not case.units
+    absent = missing(case.component, case.seen.listeners, frozenset(p.pid for p in case.processes))
+    if running and absent and case.processes:
+        places = ", ".join(place(s) for s in absent)
+        young = _young(case)
+        reason = f"starting, {places} not open yet" if young else f"nothing listens on {places}"
+        case.say("listener", State.DEGRADED, reason)
+        return
+    for spec in case.component.listeners:
+        for listener in on_spec(spec, case.seen.listeners):
+            who = f"pid {listener.pid}" if listener.pid is not None else f"user {listener.user}"
+            case.say("listener", State.UP, f"{place(spec)} is open, held by {who}")
+            break
+
+
+def _judge_orphan(case: _Case) -> bool:
+    for unit in case.units:
+        held = orphan(case.component, unit, case.seen.listeners, case.seen.processes)
+        if held is None:
+            continue
+        running = unit.health is UnitHealth.RUNNING
+        text = (
+            f"{held.address if held.proto == 'unix' else f'port {held.port}'} is held by pid {held.pid}"
+            f" ({held.process or 'unknown'}), not by {unit.name}"
+        )
+        state = State.DEGRADED if running else State.DOWN
+        age = case.seen.ages.get("listeners") or Age(case.seen.now, 0.0)
+        case.verdicts.insert(0, Verdict(state, text, Evidence("listener", text, state, age)))
+        return True
+    return False
+
+
+def _judge_health(case: _Case) -> None:
+    alive = bool(case.processes) or any(u.health is UnitHealth.RUNNING for u in case.units)
+    for spec in case.component.health if alive else ():
+        answer = case.seen.health.get((case.component.id, spec.name))
+        if answer is None:
+            case.say("health", State.UNKNOWN, f"{spec.name} not checked yet")
+            continue
+        age = case.seen.ages.get(f"health:{case.component.id}/{spec.name}") or answer.age
+        if case.seen.now - age.at > HEALTH_BUDGET:
+            case.say("health", State.UNKNOWN, f"{spec.name} not answered for over {HEALTH_BUDGET:.0f} s", age)
+        elif answer.state in (State.DOWN, State.DEGRADED) and _young(case):
+            case.say("health", State.DEGRADED, f"starting: {answer.text}", age)
+        else:
+            case.say("health", answer.state, answer.text, age)
+
+
+def _young(case: _Case) -> bool:
+    """Whether a unit of it started so recently that it may still be coming up."""
+    limit = case.seen.now - YOUNG
+    units = (u for u in case.units if u.health is UnitHealth.RUNNING and u.since is not None)
+    return any((u.since or 0.0) - case.seen.skew > limit for u in units)
+
+
+_JUDGES: tuple[Callable[[_Case], None], ...] = (
+    _judge_units,
+    _judge_processes,
+    _judge_restarts,
+    _judge_listeners,
+    _judge_health,
+)
+
+
+def time_matters(instances: Iterable[Instance]) -> bool:
+    """Whether a judgement would change by the passing of time alone (a start that takes too long)."""
+    return any(i.reason.startswith("starting") for i in instances)
+
+
+def _made(case: _Case, expected: bool, lost: str) -> Instance:
+    order = sorted(case.verdicts, key=lambda v: _rank(v.state))
+    worst = order[0]
+    state, reason = worst.state, worst.reason
+    if lost:
+        state, reason = State.UNKNOWN, f"{lost}; was {worst.state.value}"
+    pids = tuple(p.pid for p in case.processes)
+    cores = case.seen.cores
+    workers = case.component.workers
+    ports = {s.port for spec in case.component.listeners for s in on_spec(spec, case.seen.listeners)}
+    ports |= {s.port for s in case.seen.listeners if s.component == case.component.id}
+    return Instance(
+        component=case.component.id,
+        host=case.seen.host,
+        state=state,
+        reason=reason,
+        since=_started(case) if state is State.UP else None,
+        units=tuple(f"{u.manager}/{u.name}" for u in case.units),
+        pids=pids,
+        ports=tuple(sorted(p for p in ports if p)),
+        workers_expected=expected_workers(workers.expression, cores) if workers else None,
+        workers_found=count_workers(case.processes) if workers else None,
+        evidence=tuple(v.evidence for v in case.verdicts),
+        expected=expected,
+    )
+
+
+def _rank(state: State) -> int:
+    return _WORST.index(state) if state in _WORST else -1
+
+
+def _started(case: _Case) -> float | None:
+    since = [u.since - case.seen.skew for u in case.units if u.since is not None]
+    since = since or [p.started_at for p in case.processes]
+    return max(since, default=None)
+
+
+def _settled(new: Instance, before: Instance | None) -> Instance:
+    """`before` itself when nothing but ages moved; otherwise the new one, keeping `since`."""
+    if before is None:
+        return new
+    if new.state is before.state and before.since is not None:
+        new = replace(new, since=before.since)
+    return before if _facts(new) == _facts(before) else new
+
+
+def _facts(i: Instance) -> tuple[object, ...]:
+    said = tuple((e.source, e.text, e.state) for e in i.evidence)
+    workers = (i.workers_expected, i.workers_found)
+    return (i.state, i.reason, i.since, i.units, i.pids, i.ports, workers, said, i.expected)

@@ -1,0 +1,69 @@
+"""Who holds a component's port: itself, a stranger, or a survivor of an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from edxconsole.catalog.model import Component, ListenerSpec
+from edxconsole.cluster.model import Listener, Process
+from edxconsole.cluster.units import Unit
+
+
+def on_spec(spec: ListenerSpec, listeners: Iterable[Listener]) -> tuple[Listener, ...]:
+    """The listeners that are on this spec's port or socket."""
+    if spec.unix is not None:
+        return tuple(s for s in listeners if s.proto == "unix" and s.address == spec.unix)
+    return tuple(s for s in listeners if s.proto != "unix" and s.port == spec.port)
+
+
+def descends(pid: int, ancestor: int, processes: Mapping[int, Process]) -> bool:
+    """Whether `pid` is `ancestor` or was started, however indirectly, by it."""
+    for _ in range(64):
+        if pid == ancestor:
+            return True
+        process = processes.get(pid)
+        if process is None or process.ppid <= 0:
+            return False
+        pid = process.ppid
+    return False
+
+
+def orphan(
+    component: Component, unit: Unit, listeners: Iterable[Listener], processes: Mapping[int, Process]
+) -> Listener | None:
+    """A listener on the component's port that provably is not the unit's own.
+
+    Under supervisor every process of a program descends from its pid. Other managers have
+    members outside that tree (epmd of rabbitmq), so there only a foreign program counts.
+    """
+    seen = tuple(listeners)
+    for spec in component.listeners:
+        for listener in on_spec(spec, seen):
+            if listener.pid is None or listener.how != "owner" or listener.pid not in processes:
+                continue
+            if _own(component, unit, listener, processes):
+                continue
+            return listener
+    return None
+
+
+def _own(component: Component, unit: Unit, listener: Listener, processes: Mapping[int, Process]) -> bool:
+    assert listener.pid is not None
+    if unit.identity.pid is not None and descends(listener.pid, unit.identity.pid, processes):
+        return True
+    return unit.kind != "supervisor" and listener.component == component.id
+
+
+def missing(
+    component: Component, listeners: Iterable[Listener], pids: frozenset[int]
+) -> tuple[ListenerSpec, ...]:
+    """Required sockets nobody listens on, unless its processes listen somewhere else instead."""
+    seen = tuple(listeners)
+    absent = tuple(s for s in component.listeners if s.required and not on_spec(s, seen))
+    elsewhere = any(s.pid in pids for s in seen if s.pid is not None)
+    return () if elsewhere and len(absent) == sum(s.required for s in component.listeners) else absent
+
+
+def place(spec: ListenerSpec) -> str:
+    """ "port 8000" or the socket's path."""
+    return spec.unix if spec.unix is not None else f"port {spec.port}"

@@ -1,0 +1,249 @@
+"""One host of the cluster: connects, watches, notices silence, comes back. Never gives up by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from edxconsole.cluster.attribution import Attribution
+from edxconsole.cluster.backoff import Backoff, is_refusal
+from edxconsole.cluster.connection import Connection, close_quietly
+from edxconsole.cluster.model import HostSnapshot, Link
+from edxconsole.cluster.store import Change, History, HostStore
+from edxconsole.cluster.watcher import Watcher
+from edxconsole.errors import ConnectionLost, EdxconsoleError
+from edxconsole.inventory.model import Host, Inventory
+from edxconsole.probe.launcher import launch
+from edxconsole.transport.base import Transport
+
+LIVE_LONG = 10.0
+"""seconds live after which a new loss starts the backoff from its beginning"""
+
+MakeTransport = Callable[[Host], Transport]
+
+
+class HostSession:
+    """The life of one host in the engine. All methods in the engine's loop.
+
+    Args:
+        make: gives a fresh, unconnected transport.
+        watchers: run on every connection beside the probe.
+        on_change: told that `rebuild()` would now find something.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        inventory: Inventory,
+        attribution: Attribution,
+        *,
+        make: MakeTransport,
+        watchers: list[Watcher],
+        on_change: Callable[[HostSession], None],
+    ) -> None:
+        self.host = host
+        self.watchers = watchers
+        self.connection: Connection | None = None
+        self.attempts = 0
+        """connections tried so far"""
+        self._make = make
+        self._attribution = attribution
+        self._expected = inventory.expected_on(host.name)
+        self._on_change = on_change
+        self._history = History()
+        self._store = self._new_store()
+        self._backoff = Backoff()
+        self._again = asyncio.Event()
+        self._was_live = False
+        self._lost_at = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+        self._dirty = True
+        self.logger = logging.getLogger(f"edxconsole.host.{host.name}")
+        groups = tuple(g for g, members in inventory.groups.items() if host.name in members)
+        self.snapshot = HostSnapshot(
+            name=host.name,
+            version=0,
+            link=Link.WAITING,
+            reason="its turn to connect has not come",
+            since=time.time(),
+            address=host.address or "",
+            user=host.user or "",
+            transport=host.transport,
+            groups=groups,
+        )
+        self._standing = self.snapshot
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"session {self.host.name}")
+
+    async def close(self) -> None:
+        """End everything; the last snapshot stays, as CLOSED."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self._stand(Link.CLOSED, "the console closed the connection")
+
+    def reconnect(self) -> None:
+        """Try again now, also after a refusal; nothing happens while the host is live."""
+        self._backoff.reset()
+        self._again.set()
+
+    @property
+    def transport(self) -> Transport:
+        """Raises ConnectionLost while there is none."""
+        if self.connection is None:
+            reason = self._standing.reason.rstrip(".") or self._standing.link.value
+            raise ConnectionLost(f"not connected ({reason})", host=self.host.name)
+        return self.connection.transport
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether its connection failed at least once and is not there."""
+        return self._standing.link in (Link.LOST, Link.BACKOFF, Link.REFUSED, Link.CLOSED)
+
+    @property
+    def watchers_reported(self) -> bool:
+        """Whether each watcher has said something on this connection."""
+        connection = self.connection
+        if connection is None:
+            return False
+        return all(w in connection.ports and connection.ports[w].reported for w in self.watchers)
+
+    def rebuild(self) -> bool:
+        """Build the snapshot anew if something changed; whether it differs."""
+        lost = self._lost_clause()
+        new = self._store.build(self._standing, lost=lost)
+        same = len(new.instances) == len(self.snapshot.instances) and all(
+            a is b for a, b in zip(new.instances, self.snapshot.instances, strict=True)
+        )
+        if same and not self._dirty:
+            return False
+        self._dirty = False
+        self.snapshot = replace(new, version=self.snapshot.version + 1)
+        return True
+
+    def add_watcher(self, watcher: Watcher) -> None:
+        """A watcher for this connection and all later ones."""
+        self.watchers.append(watcher)
+        if self.connection is not None:
+            self.connection.add_watcher(watcher)
+
+    def drop_watcher(self, watcher: Watcher) -> None:
+        """End a watcher, now and for later connections."""
+        if watcher in self.watchers:
+            self.watchers.remove(watcher)
+        if self.connection is not None:
+            self.connection.drop_watcher(watcher)
+
+    def asking(self, what: str) -> None:
+        """The operator is being asked for a secret or about a key."""
+        if not self._was_live:
+            self._stand(Link.AUTHENTICATING, f"waiting for your answer: {what}")
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                error = await self._once()
+            except EdxconsoleError as caught:
+                error = caught
+            except Exception as bug:
+                self.logger.exception("the session failed")
+                error = ConnectionLost(f"{type(bug).__name__}: {bug}", remedy="see the log file")
+            await self._pause(error)
+
+    async def _once(self) -> EdxconsoleError:
+        """One connection from dialling to its end; returns or raises why it ended."""
+        self.attempts += 1
+        if self.attempts == 1:
+            self._stand(Link.CONNECTING, "connecting")
+        transport = self._make(self.host)
+        try:
+            await transport.connect()
+            self._connected(transport)
+            probe = await launch(transport, python=self.host.python, become=self.host.become)
+        except BaseException:
+            await close_quietly(transport.close(), self.logger)
+            raise
+        store = self._new_store()
+        connection = Connection(
+            transport,
+            probe,
+            store,
+            snapshot=lambda: self.snapshot,
+            on_change=lambda change: self._changed(store, change),
+            on_silence=self._silent,
+            on_ready=lambda: self._live(connection),
+        )
+        try:
+            return await connection.run(self.watchers)
+        finally:
+            self.connection = None
+
+    def _connected(self, transport: Transport) -> None:
+        info = transport.info
+        self._standing = replace(self._standing, address=info.address, user=info.user, transport=info.kind)
+        if not self._was_live:
+            self._stand(Link.PROBING, "logged in, starting the probe")
+
+    def _live(self, connection: Connection) -> None:
+        self.connection = connection
+        self._store = connection.store
+        self._was_live = True
+        self._lost_at = time.monotonic()
+        self._stand(Link.LIVE, "")
+
+    def _silent(self, silent: bool) -> None:
+        if self.connection is None:
+            return
+        if silent:
+            self._stand(Link.STALE, "nothing heard for over 2.5 s, what is shown may be old")
+        else:
+            self._stand(Link.LIVE, "")
+
+    def _changed(self, store: HostStore, change: Change) -> None:
+        if store is self._store:
+            self._dirty |= bool(change)
+            self._on_change(self)
+
+    async def _pause(self, error: EdxconsoleError) -> None:
+        """Say what happened, then wait until it is time to try again."""
+        if self._standing.link in (Link.LIVE, Link.STALE):
+            live_for = time.time() - self._standing.since
+            self._lost_at = time.monotonic()
+            if live_for > LIVE_LONG:
+                self._backoff.reset()
+        reason = f"{error.cause}; {error.remedy}." if error.remedy else f"{error.cause}."
+        self.logger.info("%s", reason)
+        self._again.clear()
+        if is_refusal(error):
+            self._stand(Link.REFUSED, reason)
+            await self._again.wait()
+            return
+        self._stand(Link.LOST if self._was_live else Link.BACKOFF, reason)
+        wait = self._backoff.delay(error, time.monotonic() - self._lost_at)
+        try:
+            async with asyncio.timeout(wait):
+                await self._again.wait()
+        except TimeoutError:
+            return
+
+    def _stand(self, link: Link, reason: str) -> None:
+        if (link, reason) == (self._standing.link, self._standing.reason):
+            return
+        since = self._standing.since if link is self._standing.link else time.time()
+        self._standing = replace(self._standing, link=link, reason=reason, since=since)
+        self._store.recompute()
+        self._dirty = True
+        self._on_change(self)
+
+    def _lost_clause(self) -> str:
+        if self._standing.link in (Link.LIVE, Link.STALE) or not self._was_live:
+            return ""
+        return f"the host is {self._standing.link.value}"
+
+    def _new_store(self) -> HostStore:
+        return HostStore(self.host.name, self._attribution, self._expected, self._history)

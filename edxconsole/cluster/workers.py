@@ -1,0 +1,53 @@
+"""How many workers a component should have, and how many it has."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from edxconsole.cluster.model import Process
+
+_BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
+
+
+@lru_cache(maxsize=256)
+def expected_workers(expression: str, cores: int) -> int | None:
+    """The value of an expression like "4*cores" or "max(2, cores)"; None when it can't be told."""
+    try:
+        value = _value(ast.parse(expression, mode="eval").body, cores)
+    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError):
+        return None
+    return int(value) if 0 <= value <= 10_000 else None
+
+
+def _value(node: ast.expr, cores: int) -> float:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.Name(id="cores"):
+            return float(cores)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            return _BINARY[type(op)](_value(left, cores), _value(right, cores))
+        case ast.Call(func=ast.Name(id="max" | "min" as name), args=args, keywords=[]) if args:
+            values = [_value(a, cores) for a in args]
+            return max(values) if name == "max" else min(values)
+    raise ValueError(expression_problem(node))
+
+
+def expression_problem(node: ast.expr) -> str:
+    """What is wrong with a node that no worker expression may have."""
+    return f"{ast.unparse(node)} is not arithmetic on cores"
+
+
+def count_workers(processes: Iterable[Process]) -> int:
+    """Processes of a component whose parent is of it too: children of gunicorn, celery, nginx masters."""
+    known = {p.pid: p for p in processes}
+    return sum(1 for p in known.values() if p.ppid in known)

@@ -1,0 +1,45 @@
+"""Where a check knocks: the port or socket of its spec, on the address the service is bound to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edxconsole.catalog.model import HealthSpec
+from edxconsole.cluster.model import HostSnapshot, Listener
+from edxconsole.transport.base import Endpoint, TcpEndpoint, UnixEndpoint
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "*": "127.0.0.1", "": "127.0.0.1"}
+_PLAIN_HTTP = (80, 18000, 18010, 8080)
+"""preferred ports of nginx: plain HTTP, the LMS site first"""
+
+
+def endpoint_for(host: HostSnapshot, component: str, spec: HealthSpec) -> tuple[Endpoint | None, bool]:
+    """(where to connect, whether the probe sees something listening there).
+
+    None when the spec names no place and nothing of the component listens.
+    """
+    if spec.unix is not None:
+        found = [s for s in host.listeners if s.proto == "unix" and s.address == spec.unix]
+        owner = found[0].user if found else None
+        return UnixEndpoint(spec.unix, owner=owner), bool(found)
+    if spec.port is not None:
+        found = [s for s in host.listeners if s.proto != "unix" and s.port == spec.port]
+        return _tcp(found, spec.port), bool(found)
+    own = [s for s in host.listeners if s.component == component and s.port]
+    if not own:
+        return None, False
+    port = min((s.port for s in own), key=_preference)
+    return _tcp([s for s in own if s.port == port], port), True
+
+
+def _tcp(found: Iterable[Listener], port: int) -> TcpEndpoint:
+    addresses = [_ANY.get(s.address, s.address) for s in found]
+    loopback = [a for a in addresses if a.startswith("127.")]
+    return TcpEndpoint((loopback or addresses or ["127.0.0.1"])[0], port)
+
+
+def _preference(port: int) -> tuple[int, int]:
+    if port in _PLAIN_HTTP:
+        return (0, _PLAIN_HTTP.index(port))
+    tls = port == 443 or 48000 <= port < 49000
+    return (2 if tls else 1, port)
