@@ -37,10 +37,10 @@ async def read_unit(bus: DBus, name: str) -> dict[str, str]:
     """
     (path,) = await bus.call(MANAGER, "LoadUnit", "s", name)
     address = Address(str(path), NAME, PROPERTIES)
+    if await _get(bus, address, "Unit", "LoadState") == "not-found":
+        raise UnitUnknown(f"systemd knows no unit {name!r}")
     unit = await asyncio.gather(*(_get(bus, address, "Unit", key) for key in UNIT_PROPERTIES))
     properties = dict(zip(UNIT_PROPERTIES, unit, strict=True))
-    if properties["LoadState"] == "not-found":
-        raise UnitUnknown(f"systemd knows no unit {name!r}")
     if name.endswith(".service"):
         service = await asyncio.gather(*(_get(bus, address, "Service", key) for key in SERVICE_PROPERTIES))
         properties |= dict(zip(SERVICE_PROPERTIES, service, strict=True))

@@ -10,7 +10,7 @@ from edxconsole.cluster.watcher import HostPort
 from edxconsole.errors import ServiceUnavailable, StreamRefused
 from edxconsole.services.dbus import BUS, SYSTEM_BUS, DBus, Signal
 from edxconsole.services.systemd_bus import subscribe
-from edxconsole.services.systemd_reader import read_one, read_wanted, show_wanted
+from edxconsole.services.systemd_reader import is_pattern, read_one, read_wanted, show_wanted
 from edxconsole.services.systemd_units import MANAGER, unescape_path, wanted
 from edxconsole.transport.base import UnixEndpoint
 
@@ -42,49 +42,8 @@ class SystemdWatcher:
             return
         host.report_note(MANAGER, None)
         async with bus:
-            await self._by_signals(host, bus)
-
-    async def _by_signals(self, host: HostPort, bus: DBus) -> None:
-        await subscribe(bus)
-        units = await read_wanted(bus, self._patterns)
-        _report(host, units)
-        while True:
-            changed = await self._changed(bus, units)
-            if changed is None:
-                units = await read_wanted(bus, self._patterns)
-            else:
-                await self._reread(bus, units, changed)
-            _report(host, units)
-
-    async def _changed(self, bus: DBus, units: dict[str, Unit]) -> set[str] | None:
-        """Names to read again after the next burst of signals; none after a quiet PULSE; None for all."""
-        try:
-            async with asyncio.timeout(PULSE):
-                burst = [await bus.next_signal()]
-        except TimeoutError:
-            await bus.call(BUS, "GetId")
-            return set()
-        await asyncio.sleep(BURST)
-        burst += bus.waiting_signals()
-        if bus.signals_lost or any(s.member == "Reloading" for s in burst):
-            bus.signals_lost = False
-            return None
-        names = {name for s in burst if (name := _unit_of(s)) and self._matters(name, s, units)}
-        return names or await self._changed(bus, units)
-
-    def _matters(self, name: str, signal: Signal, units: dict[str, Unit]) -> bool:
-        # Reading a stopped unit loads it and lets it go again, which is announced as well:
-        # those two say nothing of a unit that is known.
-        if signal.member in ("UnitNew", "UnitRemoved"):
-            return name not in units and wanted(name, "", self._patterns)
-        return name in units or wanted(name, _active_state(signal), self._patterns)
-
-    async def _reread(self, bus: DBus, units: dict[str, Unit], names: set[str]) -> None:
-        for name, unit in zip(names, await asyncio.gather(*(read_one(bus, n) for n in names)), strict=True):
-            if unit is None:
-                units.pop(name, None)
-            else:
-                units[name] = unit
+            await subscribe(bus)
+            await _Watch(bus, self._patterns).run(host)
 
     async def _by_hints(self, host: HostPort) -> None:
         """`systemctl show` now, and after processes changed, at most each SHOW_EVERY seconds."""
@@ -92,6 +51,68 @@ class SystemdWatcher:
             _report(host, await show_wanted(host.transport, self._patterns))
             await asyncio.sleep(SHOW_EVERY)
             await host.wait_change()
+
+
+class _Watch:
+    """The units of one host for as long as one D-Bus connection lasts."""
+
+    def __init__(self, bus: DBus, patterns: tuple[str, ...]) -> None:
+        self._bus = bus
+        self._patterns = patterns
+        self._units: dict[str, Unit] = {}
+        self._absent: set[str] = set()
+
+    async def run(self, host: HostPort) -> None:
+        await self._read_all()
+        while True:
+            _report(host, self._units)
+            while not await self._changed():
+                pass
+
+    async def _changed(self) -> bool:
+        """Take in the next burst of signals; whether there is something to report.
+
+        After a quiet PULSE what is known is as true as before, if only the bus still answers.
+        """
+        try:
+            async with asyncio.timeout(PULSE):
+                burst = [await self._bus.next_signal()]
+        except TimeoutError:
+            await self._bus.call(BUS, "GetId")
+            return True
+        await asyncio.sleep(BURST)
+        burst += self._bus.waiting_signals()
+        if self._bus.signals_lost or any(s.member == "Reloading" for s in burst):
+            self._bus.signals_lost = False
+            await self._read_all()
+            return True
+        return await self._read_again(
+            {name for s in burst if (name := _unit_of(s)) and self._matters(name, s)}
+        )
+
+    def _matters(self, name: str, signal: Signal) -> bool:
+        # To read a unit that is stopped or absent loads it and lets it go, which is announced as
+        # well: these two say nothing of a unit that was read. (A new unit file comes with Reloading.)
+        if signal.member in ("UnitNew", "UnitRemoved"):
+            known = name in self._units or name in self._absent
+            return not known and wanted(name, "", self._patterns)
+        return name in self._units or wanted(name, _active_state(signal), self._patterns)
+
+    async def _read_all(self) -> None:
+        self._units = await read_wanted(self._bus, self._patterns)
+        self._absent = {p for p in self._patterns if not is_pattern(p) and p not in self._units}
+
+    async def _read_again(self, names: set[str]) -> bool:
+        before = dict(self._units)
+        found = await asyncio.gather(*(read_one(self._bus, name) for name in names))
+        for name, unit in zip(names, found, strict=True):
+            if unit is None:
+                self._units.pop(name, None)
+                self._absent.add(name)
+            else:
+                self._units[name] = unit
+                self._absent.discard(name)
+        return self._units != before
 
 
 def _report(host: HostPort, units: dict[str, Unit]) -> None:
