@@ -23,7 +23,7 @@ from edxconsole.errors import EdxconsoleError, UsageError
 COMMANDS = {
     "status": ("status", "What runs where, and what is wrong."),
     "ports": ("ports", "Which process listens on which port."),
-    "logs": ("logs", "Print or follow logs of any hosts, merged."),
+    "logs": ("logs", "Print or follow logs of any hosts."),
     "supervisor": ("supervisor", "Programs of every supervisord, and what it allows."),
     "restart": ("act", "Restart what a selector names, guarded."),
     "reload": ("act", "Reload what a selector names, guarded."),

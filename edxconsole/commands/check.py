@@ -47,11 +47,8 @@ def _remedy(finding: Finding) -> list[list[Cell | str]]:
 
 
 def _status(found: dict[str, list[Finding]]) -> int:
-    if any(
-        f.subject in ("reach", "host key", "login") and f.state is State.DOWN
-        for fs in found.values()
-        for f in fs
-    ):
+    steps = [f for findings in found.values() for f in findings]
+    if any(f.subject in ("reach", "host key", "login") and f.state is State.DOWN for f in steps):
         return UNREACHABLE
     return WRONG if any(worst(findings) is not State.UP for findings in found.values()) else WELL
 

@@ -1,4 +1,4 @@
-"""`edxconsole logs`: the last lines of any logs on any hosts, or all that comes, merged in time."""
+"""`edxconsole logs`: the last lines of any logs on any hosts, or all that comes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from edxconsole.logs.model import LogBatch, LogFeed, LogSource
 
 QUIET = 0.4
 """seconds without anything new after which every last line has arrived"""
+LAST = 2.0
+"""seconds after which a log that never is quiet is left"""
 MAX_LINE = 16_384
 
 
@@ -114,7 +116,7 @@ def logs(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Print or follow logs of any hosts, merged in time.
+    """Print or follow the logs of any components on any hosts.
 
     With --json each line is one JSON object.
     """
@@ -150,9 +152,8 @@ def _sources(engine: Engine, opened: Opened, shown: list[HostSnapshot], personal
     for host in live if personal else []:
         for component in {i.component for i in host.instances if i.state is not State.ABSENT}:
             known = opened.catalog.get(component)
-            for log in known.logs if known else ():
-                if log.personal:
-                    found.append(LogSource(host.name, log.path, component, log.name, log.format, True))
+            logs_of = [log for log in known.logs if log.personal] if known else []
+            found += [LogSource(host.name, x.path, component, x.name, x.format, True) for x in logs_of]
     return [s for s in found if opened.means(s.host, s.component)]
 
 
@@ -178,7 +179,11 @@ async def _pour(
     """Feed the sink: for ever, or until every source was heard and nothing new comes, or the time is over."""
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()
-    feed = LogFeed(wake=lambda: loop.call_soon_threadsafe(arrived.set))
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(arrived.set)
+
+    feed = LogFeed(wake=wake)
     stop = await engine.follow(sources, feed, last_lines=lines)
     end = None if timeout is None else time.monotonic() + timeout
     try:
@@ -193,6 +198,8 @@ async def _pour(
             for batch in feed.drain():
                 sink.show(batch)
             sink.flush()
+            if end is not None and not everything and len(sink.heard) >= len(sources):
+                end = min(end, time.monotonic() + LAST)
     finally:
         stop()
     _say_dropped(feed)

@@ -49,6 +49,7 @@ def sudoers(selectors: tuple[str, ...], read_only: bool, as_json: bool, hosts: P
 def _print(out: Printer, login: str, names: list[str], rules: list[Rule]) -> None:
     out.line(f"# /etc/sudoers.d/edxconsole for {login} on {', '.join(names)}")
     out.line("# install with: visudo -cf FILE && install -m 0440 FILE /etc/sudoers.d/edxconsole")
+    out.line(f"# logs of nginx, syslog and apt need no sudo: usermod -aG adm {login}")
     why = ""
     for rule in rules:
         if rule.why != why:
