@@ -7,6 +7,8 @@ import re
 PASSWORD_NEEDED = 126
 """exit status our host-side scripts give when sudo would ask for a password or refuse"""
 
+_VERB_AT = {"systemctl": 1, "service": 2}
+
 
 def rule(login: str, command: str, *, user: str = "root") -> str:
     """A remedy: the one sudoers line that allows a command to the login user."""
@@ -39,5 +41,7 @@ def _verbs(command: list[str], program: str, words: frozenset[str]) -> frozenset
         return words
     if not command or command[0].rpartition("/")[2] != program:
         return frozenset()
-    arguments = set(command[1:])
-    return words if not arguments or arguments & {"*"} == arguments else words & arguments
+    where = _VERB_AT[program]
+    if len(command) <= where:
+        return words if len(command) == 1 or command[-1] == "*" else frozenset()
+    return words if command[where] == "*" else words & {command[where]}

@@ -189,6 +189,10 @@ class Daemon:
         self._end()
         self.start()
 
+    def kill(self) -> None:
+        """End it and its programs; the directory stays."""
+        self._end()
+
     def stop(self) -> None:
         self._end()
         shutil.rmtree(self.home, ignore_errors=True)
@@ -204,6 +208,13 @@ class Daemon:
                 continue
         self.process.wait()
         self.socket.unlink(missing_ok=True)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _descendants(pid: int) -> list[int]:
