@@ -2,6 +2,7 @@
 #   LAB_SUDO      1: ops may sudo anything
 #   LAB_PASSWORD  the hash of ops's password, "*" for none ("!" would make sshd refuse the key too)
 #   LAB_WITHOUT   globs of files this host shall not have
+#   LAB_SERVICES the SysV scripts it keeps of those the machine has for its daemons
 #   LAB_SCRIPT    the role to play, run as root
 set -eu
 home=/home/ops
@@ -20,6 +21,12 @@ if [ "$(id -u)" = 0 ]; then
         echo "ops ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/lab
         chmod 440 /etc/sudoers.d/lab
     fi
+    for daemon in nginx mariadb memcached rabbitmq-server redis-server supervisor postgresql; do
+        case " $LAB_SERVICES " in
+            *" $daemon "*) ;;
+            *) rm -f "/etc/init.d/$daemon" ;;
+        esac
+    done
     # The machine's interpreters may live in root's home, and the host's users run them.
     chmod 711 /root
 fi

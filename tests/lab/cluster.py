@@ -108,5 +108,14 @@ def start_cluster(lab: Lab, *, rabbit: bool = False) -> LabCluster:
     return cluster
 
 
+SERVICES = {
+    "web": ("nginx",),
+    "app": (),
+    "data": ("mariadb", "memcached", "redis-server"),
+}
+"""role -> its SysV scripts"""
+
+
 def _role(name: str, **environment: str) -> HostOptions:
-    return HostOptions(script=ROLES / f"{name}.sh", environment=environment, disk_mib=1024)
+    services = SERVICES[name] + (("rabbitmq-server",) if environment.get("RABBIT") == "1" else ())
+    return HostOptions(script=ROLES / f"{name}.sh", environment=environment, services=services, disk_mib=1024)

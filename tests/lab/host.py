@@ -41,6 +41,8 @@ class HostOptions:
     """run as root at boot, after sshd: a role"""
     environment: Mapping[str, str] = field(default_factory=dict)
     """for `script`"""
+    services: Sequence[str] = ()
+    """SysV scripts of the machine's daemons that this host has, e.g. "nginx" """
     files: Mapping[str, str] = field(default_factory=dict)
     """more files, path -> text, of root, mode 0644"""
     without: Sequence[str] = ()
@@ -235,6 +237,7 @@ class LabHost:
             "LAB_SUDO": str(int(options.sudo)),
             "LAB_PASSWORD": _hash(options.password),
             "LAB_WITHOUT": " ".join(options.without),
+            "LAB_SERVICES": " ".join(options.services),
             "LAB_SCRIPT": str(options.script or ""),
         }
         files = [

@@ -23,14 +23,23 @@ chown -R redis:redis /var/lib/redis /var/log/redis
 service redis-server start
 
 data=/edx/var/mysql
-small="--innodb-log-file-size=4M --innodb-buffer-pool-size=16M"
-install -d -o mysql -g mysql "$data"
+install -d -o mysql -g mysql $data
 # Without a user for other hosts it would greet them with an error.
 echo "CREATE USER IF NOT EXISTS edxapp001@'%' IDENTIFIED BY 'lab';" >/etc/mysql/lab.sql
-mariadb-install-db --no-defaults --user=mysql --datadir=$data --skip-test-db $small >/var/log/mysql/install.log 2>&1
-as mysql /var/log/mysql/stdout.log /usr/sbin/mysqld --no-defaults --datadir=$data --bind-address=0.0.0.0 $small \
-    --pid-file=/run/mysqld/mysqld.pid --socket=/run/mysqld/mysqld.sock --log-error=/var/log/mysql/error.log \
-    --init-file=/etc/mysql/lab.sql --max-connect-errors=1000000
+cat >/etc/mysql/mariadb.conf.d/99-lab.cnf <<CONF
+[mysqld]
+user = mysql
+datadir = $data
+bind-address = 0.0.0.0
+log-error = /var/log/mysql/error.log
+init-file = /etc/mysql/lab.sql
+max-connect-errors = 1000000
+innodb-log-file-size = 4M
+innodb-buffer-pool-size = 16M
+CONF
+mariadb-install-db --user=mysql --datadir=$data --skip-test-db >/var/log/mysql/install.log 2>&1
+# Not by its SysV script, which would take seconds longer; but that one can stop and start it.
+as mysql /var/log/mysql/stdout.log /usr/sbin/mysqld
 
 [ "${RABBIT:-0}" = 1 ] || exit 0
 echo '[rabbitmq_management].' >/etc/rabbitmq/enabled_plugins
