@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
-from edxconsole.engine import Engine
 from edxconsole.inventory.model import Inventory
 from widgets.bars import Armed
 from widgets.clock import Clock
+
+if TYPE_CHECKING:
+    from edxconsole.engine import Engine
 
 T = TypeVar("T")
 
@@ -105,10 +107,25 @@ class Bridge:
         until = self.armed.until
         return until is not None and until > self.clock.monotonic()
 
+    async def arm(self, seconds: float) -> None:
+        """Allow changes for so long. Raises ReadOnly when this console may never."""
+        await self.ask(_later(lambda: self.engine.arm(seconds)))
+
+    async def disarm(self) -> None:
+        await self.ask(_later(self.engine.disarm))
+
+    async def reconnect(self, host: str) -> None:
+        """Try a host again now."""
+        await self.ask(_later(lambda: self.engine.reconnect(host)))
+
     def close(self) -> None:
         """Close every connection; may take some seconds, so after the screen is gone."""
         self._unsubscribe()
         self._handle.stop()
+
+
+async def _later(call: Callable[[], object]) -> None:
+    call()
 
 
 def waiting(inventory: Inventory, now: float) -> ClusterSnapshot:

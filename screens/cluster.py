@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
-from textual._path import CSSPathType
 from textual.containers import Container, Vertical
 from textual.widget import Widget
 
@@ -26,7 +24,6 @@ _MOST_ROWS = 16
 class ClusterScreen(LiveScreen):
     """Problems first, then hosts, then components × hosts; the selected one explained beside."""
 
-    CSS_PATH: ClassVar[CSSPathType | None] = ["live.tcss", "cluster.tcss"]
     KIND = "cluster"
     AUTO_FOCUS = "#problems"
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
 
-from textual._path import CSSPathType
 from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
@@ -24,7 +22,6 @@ from widgets.row_table import RowTable
 class ComponentScreen(LoggingScreen):
     """The cursor on an instance chooses whose evidence and log are shown; marked ones are followed too."""
 
-    CSS_PATH: ClassVar[CSSPathType | None] = ["live.tcss", "component.tcss"]
     KIND = "component"
     AUTO_FOCUS = "#instances"
 

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable
-from typing import ClassVar
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
 
 from textual import events, work
+from textual._path import CSSPathType
 from textual.app import App
 from textual.binding import BindingType
+from textual.command import CommandPalette, Provider
 from textual.driver import Driver
+from textual.screen import ModalScreen, Screen
+from textual.worker import Worker, WorkerState
 
 from edxconsole.errors import EdxconsoleError
 from edxconsole.settings import Settings
+from screens.acting import Acting
+from screens.arm import ArmModal
 from screens.bridge import Bridge
 from screens.cluster import ClusterScreen
 from screens.commands import APP_BINDINGS
 from screens.component import ComponentScreen
+from screens.help import HelpModal
 from screens.history import History
 from screens.host import HostScreen
 from screens.live import LiveScreen
 from screens.logs import LogsScreen
-from screens.place import Place, Visit
+from screens.palette import CommandEntries, PlaceEntries
+from screens.place import Place, Target, Visit, WantAct
+from screens.plan_run import PlanRun
 from screens.prompting import ModalPrompter
 from widgets.driver import CongestionGate
 from widgets.ink import THEMES
@@ -34,6 +45,9 @@ _TICK = 1.0
 _IDLE = 2.0
 _COLLECT_EVERY = 30.0
 
+STYLES: list[str | PurePath] = sorted(Path(__file__).parent.glob("*.tcss"))
+"""The .tcss beside each screen; all read at the start, so that opening a screen reads no file."""
+
 MODES: dict[str, Callable[[Bridge], LiveScreen]] = {
     "cluster": ClusterScreen,
     "host": HostScreen,
@@ -41,6 +55,16 @@ MODES: dict[str, Callable[[Bridge], LiveScreen]] = {
     "logs": LogsScreen,
 }
 """Every screen of the console: a new one is one line here."""
+
+
+_BELOW_MODALS = frozenset(
+    {"arm", "screen", "history", "reconnect", "command_palette", "next_theme", "help", "go_back"}
+)
+
+
+def _hides(screen: Screen[Any]) -> bool:
+    """Whether a modal of ours is on top; the palette runs commands of the screen below it."""
+    return isinstance(screen, ModalScreen) and not isinstance(screen, CommandPalette)
 
 
 class EdxConsole(App[int]):
@@ -54,7 +78,17 @@ class EdxConsole(App[int]):
     """
 
     TITLE = "edxconsole"
+    CSS_PATH: ClassVar[CSSPathType | None] = STYLES
+    CSS = """
+    CommandPalette { background: $background 60%; }
+    CommandPalette > Vertical { background: $background; max-width: 110; width: 90%; }
+    CommandPalette #--input { border: round $accent; height: 3; }
+    CommandPalette SearchIcon { display: none; }
+    CommandPalette CommandList { border: none; }
+    Toast { background: $panel; padding: 0 2; width: auto; max-width: 90%; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = APP_BINDINGS
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {PlaceEntries, CommandEntries}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     ENABLE_COMMAND_PALETTE = True
     DEFAULT_MODE = "cluster"
@@ -79,6 +113,7 @@ class EdxConsole(App[int]):
         if prompter is not None:
             prompter.attach(self)
         self._history = History(Place("cluster"))
+        self._acting = Acting(self, bridge, self.settings.arm_minutes)
         self._frames = Pulse(self._show, fps=FRAMES, blocked=lambda: self._gate.closed)
         self._gate = CongestionGate(self)
         self._last_key = 0.0
@@ -193,7 +228,67 @@ class EdxConsole(App[int]):
     # Commands.
 
     def action_leave(self) -> None:
+        """Leave; while a plan runs, only when asked twice."""
+        if self._acting.running and not self._warned:
+            self._warned = True
+            what = "; ".join(run.summary() for run in self._acting.running)
+            self.notify(f"{what}. Press q again to leave all the same.", severity="warning", markup=False)
+            return
         self.exit(0)
+
+    _warned = False
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, HelpModal):
+            self.push_screen(HelpModal(self.screen.active_bindings.values()))
+
+    async def action_arm(self) -> None:
+        """Ask to arm; when armed, go back to read-only without asking."""
+        if not self.bridge.ready:
+            return
+        if self.bridge.is_armed:
+            await self.bridge.disarm()
+            self._frames.request()
+            self.notify("Read-only again.", markup=False)
+        elif not isinstance(self.screen, ModalScreen):
+            modal = ArmModal(self.bridge, self.settings.arm_minutes)
+            self.push_screen(modal, lambda _: self._frames.request())
+
+    async def action_reconnect(self) -> None:
+        screen = self.live_screen
+        host = screen.selection()[0] if screen is not None else ""
+        if host and self.bridge.ready:
+            await self.bridge.reconnect(host)
+            self.notify(f"Trying {host} again.", markup=False)
+
+    def on_want_act(self, message: WantAct) -> None:
+        if self.bridge.ready:
+            self._act(message.target)
+
+    @work(exclusive=True, group="act", exit_on_error=False)
+    async def _act(self, target: Target) -> None:
+        try:
+            await self._acting.act(target, self._run_plan)
+        except EdxconsoleError as error:
+            self.say_error(error)
+
+    @work(group="plans", exit_on_error=False)
+    async def _run_plan(self, run: PlanRun) -> None:
+        await self._acting.run(run)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A defect in a worker is said and logged, and never ends the console."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            error = event.worker.error
+            logging.getLogger("edxconsole.screens").error("in %s", event.worker.name, exc_info=error)
+            text = f"{type(error).__name__} inside the console; the log file has the details."
+            self.notify(text, severity="error", markup=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """On modals only what belongs to them works; the rest of the console waits below."""
+        if action in _BELOW_MODALS and _hides(self.screen):
+            return False
+        return super().check_action(action, parameters)
 
     def action_next_theme(self) -> None:
         names = [theme.name for theme in THEMES]

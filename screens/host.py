@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
-from textual._path import CSSPathType
 from textual.containers import Container
 from textual.widget import Widget
 
@@ -28,7 +26,6 @@ from widgets.words import count
 class HostScreen(LoggingScreen):
     """Selecting a service lights its programs and ports and follows its logs."""
 
-    CSS_PATH: ClassVar[CSSPathType | None] = ["live.tcss", "host.tcss"]
     KIND = "host"
     AUTO_FOCUS = "#services"
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
-from textual._path import CSSPathType
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding
 from textual.content import Content
@@ -36,7 +34,7 @@ class Filter(Command):
 class Back(Command):
     """Clear the filter, leave the zoom, or go back to where one was before."""
 
-    key, title, action = "escape", "Back", "back"
+    key, title, action, palette = "escape", "Back", "back", False
 
 
 class Zoom(Command):
@@ -56,7 +54,6 @@ class LiveScreen(Screen[None]):
 
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST_WIDTH, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (LEAST_HEIGHT, "-short"), (30, "-tall")]  # noqa: RUF012
-    CSS_PATH: ClassVar[CSSPathType | None] = "live.tcss"
     BINDINGS = bindings(Act, Filter, Zoom, Back)
     KIND = ""
 
@@ -109,6 +106,7 @@ class LiveScreen(Screen[None]):
         text = f"The terminal is {self.size.width}×{self.size.height}; "
         text += f"edxconsole needs at least {LEAST_WIDTH}×{LEAST_HEIGHT}."
         self.query_one("#too-small", Static).update(Content(text))
+        self.call_after_refresh(self.pull)
 
     def pull(self) -> None:
         """Bring everything up to date: called after changes and once a second for ages."""

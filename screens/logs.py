@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
-from textual._path import CSSPathType
 from textual.containers import Container
 from textual.widget import Widget
 
@@ -30,7 +28,6 @@ class MarkNone(Command):
 class LogsScreen(LoggingScreen):
     """Space marks what to follow; with no mark, everything the source filter lists."""
 
-    CSS_PATH: ClassVar[CSSPathType | None] = ["live.tcss", "logs.tcss"]
     KIND = "logs"
     AUTO_FOCUS = "#log"
     BINDINGS = bindings(MarkNone)

@@ -30,7 +30,6 @@ class Decline(Command):
 class SecretModal(ModalScreen[str | None]):
     """A password, passphrase or one-time code. Dots on screen, never kept."""
 
-    CSS_PATH = "prompting.tcss"
     BINDINGS = bindings(Decline)
 
     def __init__(self, host: str, prompt: str) -> None:
@@ -58,7 +57,6 @@ class SecretModal(ModalScreen[str | None]):
 class TrustModal(ModalScreen[bool]):
     """An unknown host key. Refuse is focused; nothing is pinned by a stray Enter."""
 
-    CSS_PATH = "prompting.tcss"
     BINDINGS = bindings(Decline)
     AUTO_FOCUS = "#refuse"
 

@@ -20,7 +20,7 @@ Runs = tuple[tuple[str, Role], ...]
 
 
 class Line(Canvas, can_focus=False):
-    """One line of runs to the left and runs to the right; repaints only when they differ."""
+    """One line of runs to the left and to the right, which gives way; repaints only when they differ."""
 
     DEFAULT_CSS = """
     Line { height: 1; width: 1fr; }
@@ -42,8 +42,6 @@ class Line(Canvas, can_focus=False):
         right = tuple((self.safe(t), r) for t, r in self.right)
         used, wanted = _width(left), _width(right)
         if used + wanted + 1 > width:
-            left = _take(left, max(width - wanted - 1, width // 2))
-            used = _width(left)
             right = _take(right, max(0, width - used - 1))
             wanted = _width(right)
         gap = " " * max(0, width - used - wanted)
@@ -103,11 +101,11 @@ class StatusBar(Line):
             (f" {environment} ", ground),
             (" " if narrow else "  ", Role.TEXT),
             *armed.words(self._clock.now(), self._clock.monotonic()),
-            (f"  {place}" if place else "", Role.TEXT),
         )
         last = f"   changed {clock_time(changed)} " if changed is not None and not narrow else " "
         counts = host_counts(cluster)
-        self.say(left, (*(counts[1:] if narrow else counts), (last, Role.DIM)))
+        where = (f"{place}   " if place else "", Role.TEXT)
+        self.say(left, (where, *(counts[1:] if narrow else counts), (last, Role.DIM)))
 
 
 _WORDS = (

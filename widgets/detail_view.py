@@ -50,6 +50,14 @@ class DetailView(Canvas):
             self.top = min(self.top, self.last_top)
             self.refresh()
 
+    def show_whole(self, facts: Iterable[Fact], most: int) -> None:
+        """As show, and as high as the facts need, up to `most` lines; for modals."""
+        self.show(facts)
+        lines = min(most, 1 + max(1, self.length()))
+        height = self.styles.height
+        if height is None or height.cells != lines:
+            self.styles.height = lines
+
     def _wrap(self) -> list[Runs]:
         width = max(20, self.size.width - 1)
         if self._wrapped != width:

@@ -12,7 +12,7 @@ from widgets.states import unit_on
 from widgets.words import since
 
 COLUMNS = (
-    Column("  program", 16, 0, grow=3, most=40),
+    Column("  program", 26, 0, grow=3, most=40),
     Column("state", 11, 0),
     Column("pid", 7, 2, right=True),
     Column("since", 6, 1, right=True),

@@ -61,13 +61,13 @@ class Last(Command):
 class OpenRow(Command):
     """Drill down into what the cursor is on."""
 
-    key, shown, title, action, footer = "enter", "⏎", "Open", "open", True
+    key, shown, title, action, footer, palette = "enter", "⏎", "Open", "open", True, False
 
 
 class MarkRow(Command):
     """Mark or unmark the row, to do something with several at once."""
 
-    key, title, action = "space", "Mark", "mark"
+    key, title, action, palette = "space", "Mark", "mark", False
 
 
 class RowTable(Canvas):

@@ -14,7 +14,7 @@ from widgets.states import Look, state_on, unit_on
 from widgets.words import since, size
 
 COLUMNS = (
-    Column("  service", 14, 0, grow=2, most=30),
+    Column("  service", 18, 0, grow=2, most=30),
     Column("state", 10, 0),
     Column("since", 6, 3, right=True),
     Column("workers", 7, 4, right=True),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import ClusterSnapshot
 from edxconsole.cluster.units import Identity
-from edxconsole.engine import Engine
 from edxconsole.errors import EdxconsoleError
 from edxconsole.inventory.model import Inventory
 from edxconsole.logs.model import LogBatch, LogFeed, LogSource
@@ -20,6 +19,9 @@ from screens.bridge import Bridge
 from screens.console import EdxConsole
 from tests.tui import snapshots
 from widgets.clock import Clock
+
+if TYPE_CHECKING:
+    from edxconsole.engine import Engine
 
 T = TypeVar("T")
 
@@ -161,7 +163,7 @@ class FakeHandle:
 
     @property
     def engine(self) -> Engine:
-        return cast(Engine, self.fake)
+        return cast("Engine", self.fake)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         done: concurrent.futures.Future[T] = concurrent.futures.Future()

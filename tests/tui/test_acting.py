@@ -1,0 +1,225 @@
+"""No key changes a host by itself: the way to a change is choose, read, arm, confirm."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, Input
+
+from edxconsole.errors import IdentityDrift, UsageError
+from edxconsole.inventory.model import Environment
+from edxconsole.services.base import Verb
+from screens.actions import ActionModal
+from screens.arm import ArmModal
+from screens.confirm import ConfirmModal
+from screens.live import LiveScreen
+from screens.progress import ProgressModal
+from tests.tui import snapshots
+from tests.tui.fakes import FakeEngine, make_app
+from tests.tui.test_cluster_screen import lines
+from widgets.detail_view import DetailView
+
+KEYS = [
+    *"abcdefghijklmnoprstuvwxyz0123456789[]:/?", "enter", "tab", "shift+tab", "escape", "space", "up",
+    "down", "left", "right", "pageup", "pagedown", "home", "end", "delete", "backspace", "f1", "f5",
+    "ctrl+d", "ctrl+k", "ctrl+r", "ctrl+x", "ctrl+l",
+]  # fmt: skip
+
+
+async def on_confirm(pilot: Pilot[Any]) -> ConfirmModal:
+    await pilot.pause(0.15)
+    await pilot.press("down", "a")
+    await pilot.pause(0.1)
+    assert isinstance(pilot.app.screen, ActionModal)
+    await pilot.press("enter")
+    await pilot.pause(0.1)
+    screen = pilot.app.screen
+    assert isinstance(screen, ConfirmModal)
+    return screen
+
+
+@pytest.mark.parametrize("environment", list(Environment))
+async def test_cancel_is_focused_and_enter_changes_nothing(environment: Environment) -> None:
+    app, engine = make_app(snapshots.cluster(environment))
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.arm(600)
+        screen = await on_confirm(pilot)
+        assert screen.focused is screen.query_one("#cancel")
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, LiveScreen)
+        assert engine.drafts == [(Verb.RESTART, "cms@app1")]
+        assert engine.runs == []
+
+
+async def test_the_plan_shows_command_identity_gates_and_warning() -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await on_confirm(pilot)
+        text = "\n".join(lines(screen.query_one(DetailView)))
+        assert "supervisor.stopProcess('cms', wait=False)" in text
+        assert "pid 4242 (started 1000)" in text
+        assert "GET /heartbeat answers 200" in text
+        assert "Requests in flight are cut off." in text
+
+
+async def test_in_production_only_the_typed_phrase_runs_it() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.arm(600)
+        screen = await on_confirm(pilot)
+        assert screen.phrase == "restart cms app1"
+        assert screen.query_one("#run", Button).disabled
+        screen.query_one("#phrase", Input).focus()
+        await pilot.press(*"restart lms app1".replace(" ", "_").replace("_", " "), "enter")
+        await pilot.pause(0.1)
+        assert engine.runs == []
+        screen.query_one("#phrase", Input).value = "restart cms app1"
+        await pilot.pause(0.1)
+        assert not screen.query_one("#run", Button).disabled
+        await pilot.press("enter")
+        await pilot.pause(0.2)
+        assert [p.selector for p in engine.runs] == ["cms@app1"]
+        progress = app.screen
+        assert isinstance(progress, ProgressModal)
+        text = "\n".join(lines(progress.query_one(DetailView)))
+        assert "HTTP 200 in 38 ms" in text
+        assert "done, healthy" in text
+
+
+async def test_elsewhere_the_button_must_be_reached_on_purpose() -> None:
+    app, engine = make_app(snapshots.cluster(Environment.STAGING))
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.arm(600)
+        screen = await on_confirm(pilot)
+        assert not screen.query("#phrase")
+        await pilot.press("tab", "enter")
+        await pilot.pause(0.2)
+        assert len(engine.runs) == 1
+
+
+async def test_read_only_says_so_and_can_not_run() -> None:
+    app, engine = make_app(snapshots.cluster(Environment.DEVELOPMENT))
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await on_confirm(pilot)
+        assert screen.query_one("#run", Button).disabled
+        assert "read-only" in str(screen.query_one("#refusal").render())
+        await pilot.press("tab", "enter")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, ArmModal)
+        await pilot.press("tab", "enter")
+        await pilot.pause(0.2)
+        assert engine.armed_until is not None
+        assert len(app.screen_stack) == 2
+        assert not screen.query_one("#run", Button).disabled
+        assert engine.runs == []
+
+
+async def test_arming_that_runs_out_closes_the_way_while_the_plan_is_read() -> None:
+    app, engine = make_app(snapshots.cluster(Environment.DEVELOPMENT))
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.arm(60)
+        screen = await on_confirm(pilot)
+        screen.query_one("#run", Button).focus()
+        engine.clock.passed = 61.0  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert engine.runs == []
+
+
+async def test_arming_in_production_needs_its_name_and_w_takes_it_back() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.15)
+        await pilot.press("w")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, ArmModal)
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert engine.armed_until is None
+        await pilot.press("w")
+        await pilot.pause(0.1)
+        app.screen.query_one(Input).focus()
+        await pilot.press(*"staging", "enter")
+        await pilot.pause(0.1)
+        assert engine.armed_until is None
+        app.screen.query_one(Input).value = ""
+        await pilot.press(*"production", "enter")
+        await pilot.pause(0.1)
+        assert engine.armed_until is not None
+        await pilot.press("w")
+        await pilot.pause(0.1)
+        assert engine.armed_until is None
+
+
+async def test_a_refusal_is_one_sentence() -> None:
+    app, engine = make_app()
+    engine.draft_error = UsageError("nothing to restart: [/cms] is not there", remedy="see [b]status[/b]")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.15)
+        await pilot.press("down", "a", "enter")
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, LiveScreen)
+        (notice,) = list(app._notifications)
+        assert notice.message == "nothing to restart: [/cms] is not there; see [b]status[/b]."
+
+
+async def test_drift_is_shown_as_a_sentence() -> None:
+    app, engine = make_app(snapshots.cluster(Environment.STAGING))
+    engine.run_error = IdentityDrift("lms is now pid 99", host="app1", remedy="look again, then draft anew")
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.arm(600)
+        await on_confirm(pilot)
+        await pilot.press("tab", "enter")
+        await pilot.pause(0.2)
+        assert isinstance(app.screen, ProgressModal)
+        text = " ".join(lines(app.screen.query_one(DetailView)))
+        assert "app1: lms is now pid 99; look again, then draft anew." in text
+
+
+async def test_what_can_not_be_done_says_why() -> None:
+    app, engine = make_app()
+    engine.missing = {Verb.STOP: "add `ops ALL=(supervisor) NOPASSWD: ...` to sudoers"}
+    async with app.run_test(size=(140, 36)) as pilot:
+        await pilot.pause(0.15)
+        await pilot.press("down", "a")
+        await pilot.pause(0.1)
+        text = "\n".join(lines(app.screen.query_one("#verbs")))  # type: ignore[arg-type]
+        assert "stop     not possible: add `ops ALL=(supervisor)" in text
+        await pilot.press("end", "enter")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, ActionModal)
+        assert engine.drafts == []
+
+
+async def fuzz(engine: FakeEngine, pilot: Pilot[Any], rng: random.Random, presses: int) -> None:
+    for _ in range(presses):
+        await pilot.press(rng.choice(KEYS))
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.timeout(120)
+async def test_no_random_keys_run_a_plan_in_production(seed: int) -> None:
+    """Armed from the start, which no key sequence of this alphabet could reach by chance."""
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.1)
+        engine.arm(1e9)
+        await fuzz(engine, pilot, random.Random(seed), 80)
+        assert engine.runs == []
+        assert app.is_running
+
+
+@pytest.mark.parametrize("environment", list(Environment))
+@pytest.mark.timeout(120)
+async def test_no_random_keys_run_a_plan_while_read_only(environment: Environment) -> None:
+    app, engine = make_app(snapshots.cluster(environment))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.1)
+        engine.arm = lambda seconds: None  # type: ignore[method-assign]
+        await fuzz(engine, pilot, random.Random(7), 60)
+        assert engine.runs == []
+        assert app.is_running
