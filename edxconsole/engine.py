@@ -115,13 +115,17 @@ class Engine:
         """Until each host is live with services and health seen once, or has failed; then the truth."""
         return await settled(self._cluster, self.catalog, timeout)
 
+    def session(self, host: str) -> HostSession:
+        """The session of a host. Engine thread. Raises UsageError."""
+        return self._cluster.session(host)
+
     def reconnect(self, host: str) -> None:
         """Try a host again now, also one that was REFUSED. Engine thread."""
-        self._session(host).reconnect()
+        self.session(host).reconnect()
 
     def transport(self, host: str) -> Transport:
         """The live connection of a host. Raises ConnectionLost when there is none."""
-        return self._session(host).transport
+        return self.session(host).transport
 
     def manager(self, host: str, manager: str) -> ServiceManager:
         """A service manager by Unit.manager id. Raises ServiceUnavailable."""
@@ -146,7 +150,7 @@ class Engine:
         by_host: dict[str, list[LogSource]] = {}
         for source in sources:
             by_host.setdefault(source.host, []).append(source)
-        running = [(self._session(h), LogFollower(s, feed, last_lines)) for h, s in by_host.items()]
+        running = [(self.session(h), LogFollower(s, feed, last_lines)) for h, s in by_host.items()]
         for session, follower in running:
             session.add_watcher(follower)
 
@@ -187,9 +191,6 @@ class Engine:
         GateFailed, JournalError; each is also an event and journaled.
         """
         return await self._plans.run(plan, confirmation=confirmation, on_event=on_event)
-
-    def _session(self, host: str) -> HostSession:
-        return self._cluster.session(host)
 
     def _make_transport(self, host: Host) -> Transport:
         assert self._pool is not None, "the engine was not entered"

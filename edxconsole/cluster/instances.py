@@ -21,6 +21,8 @@ YOUNG = 20.0
 HEALTH_BUDGET = 45.0
 """seconds after which a health answer says nothing any more"""
 
+INIT = frozenset({"systemd", "sysv"})
+_IDLE = frozenset({UnitHealth.STOPPED, UnitHealth.EXITED, UnitHealth.UNKNOWN})
 _WORST = (State.DOWN, State.DEGRADED, State.UNKNOWN, State.UP)
 
 
@@ -71,6 +73,8 @@ class _Case:
         self.verdicts.append(Verdict(state, reason, Evidence(source, reason, state, when)))
 
 
+NOT_YET = "not checked yet"
+"""ends the reason of an instance whose first answers are on their way"""
 _AGE_OF = {"process": "processes", "listener": "listeners"}
 
 
@@ -105,29 +109,32 @@ def _instance(component: Component, seen: Observed, before: Instance | None, los
 
 
 def _counts(component: Component, unit: Unit, seen: Observed) -> bool:
-    """Systemd lists what is merely installed; that counts once it ran or is expected."""
-    if unit.kind == "supervisor" or unit.health not in (UnitHealth.STOPPED, UnitHealth.EXITED):
+    """An init system lists what is merely installed; that counts once it ran or is expected."""
+    if unit.kind not in INIT or unit.health not in _IDLE:
         return True
     known = component.id in seen.remembered or component.id in seen.expected
     return known or bool(seen.by_component.get(component.id))
 
 
 def _judge_units(case: _Case) -> None:
-    good, bad = 0, 0
-    for unit in case.units:
-        state, reason = _unit_verdict(unit, case.component)
+    told = [(u, *_unit_verdict(u, case.component)) for u in case.units if not _overruled(case, u)]
+    for unit, state, reason in told:
         case.say(unit.kind, state, reason)
-        good += state is State.UP
-        bad += state is State.DOWN
-    if good and bad:
-        down = next(v.reason for v in case.verdicts if v.state is State.DOWN)
-        more = f" and {bad - 1} more" if bad > 1 else ""
+    good = sum(state is State.UP for _, state, _ in told)
+    down = [reason for _, state, reason in told if state is State.DOWN]
+    if good and down:
+        more = f" and {len(down) - 1} more" if len(down) > 1 else ""
+        text = f"{len(down)} of {len(told)} down: {down[0]}{more}"
         case.verdicts = [
-            v if v.state is not State.DOWN else Verdict(State.DEGRADED, v.reason, v.evidence)
-            for v in case.verdicts
+            Verdict(State.DEGRADED, text, v.evidence) if v.state is State.DOWN else v for v in case.verdicts
         ]
-        text = f"{bad} of {len(case.units)} down: {down}{more}"
-        case.verdicts.insert(0, Verdict(State.DEGRADED, text, case.verdicts[0].evidence))
+
+
+def _overruled(case: _Case, unit: Unit) -> bool:
+    """An init system that does not know of processes which plainly run (started by hand, by
+    another manager, or its script can't tell) says nothing about them."""
+    weak = unit.health in _IDLE or (unit.kind == "sysv" and unit.health is UnitHealth.FAILED)
+    return unit.kind in INIT and weak and bool(case.processes)
 
 
 def _unit_verdict(unit: Unit, component: Component) -> tuple[State, str]:
@@ -163,11 +170,14 @@ def _round_span(seconds: int) -> int:
 
 
 def _judge_processes(case: _Case) -> None:
-    if case.units or not case.processes:
+    unknowing = [u for u in case.units if _overruled(case, u)]
+    if len(unknowing) < len(case.units) or not case.processes:
         return
-    pids = ", ".join(str(p.pid) for p in case.processes[:3])
-    more = f" and {len(case.processes) - 3} more" if len(case.processes) > 3 else ""
-    case.say("process", State.UP, f"running as pid {pids}{more}, no manager seen")
+    own = {p.pid for p in case.processes}
+    tops = [str(p.pid) for p in case.processes if p.ppid not in own]
+    more = f" and {len(tops) - 3} more" if len(tops) > 3 else ""
+    though = f"though {unknowing[0].kind} says {unknowing[0].word}" if unknowing else "no manager seen"
+    case.say("process", State.UP, f"running as pid {', '.join(tops[:3])}{more}, {though}")
 
 
 def _judge_listeners(case: _Case) -> None:
@@ -175,7 +185,7 @@ def _judge_listeners(case: _Case) -> None:
         return
     if _judge_orphan(case):
         return
-    running = any(u.health is UnitHealth.RUNNING for u in case.units) or not case.units
+    running = any(u.health is UnitHealth.RUNNING or _overruled(case, u) for u in case.units) or not case.units
     absent = missing(case.component, case.seen.listeners, frozenset(p.pid for p in case.processes))
     if running and absent and case.processes:
         places = ", ".join(place(s) for s in absent)
@@ -212,7 +222,7 @@ def _judge_health(case: _Case) -> None:
     for spec in case.component.health if alive else ():
         answer = case.seen.health.get((case.component.id, spec.name))
         if answer is None:
-            case.say("health", State.UNKNOWN, f"{spec.name} not checked yet")
+            case.say("health", State.UNKNOWN, f"{spec.name} {NOT_YET}")
             continue
         age = case.seen.ages.get(f"health:{case.component.id}/{spec.name}") or answer.age
         if case.seen.now - age.at > HEALTH_BUDGET:
@@ -250,7 +260,7 @@ def _made(case: _Case, expected: bool, lost: str) -> Instance:
     state, reason = worst.state, worst.reason
     if lost:
         state, reason = State.UNKNOWN, f"{lost}; was {worst.state.value}"
-    pids = tuple(p.pid for p in case.processes)
+    pids = tuple(sorted({p.pid for p in case.processes} | _unit_pids(case)))
     cores = case.seen.cores
     workers = case.component.workers
     ports = {s.port for spec in case.component.listeners for s in on_spec(spec, case.seen.listeners)}
@@ -269,6 +279,11 @@ def _made(case: _Case, expected: bool, lost: str) -> Instance:
         evidence=tuple(v.evidence for v in case.verdicts),
         expected=expected,
     )
+
+
+def _unit_pids(case: _Case) -> set[int]:
+    """What managers started, also where no signature knows it."""
+    return {u.identity.pid for u in case.units if u.identity.pid in case.seen.processes and u.identity.pid}
 
 
 def _rank(state: State) -> int:

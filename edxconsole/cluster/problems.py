@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from edxconsole.cluster.instances import NOT_YET
 from edxconsole.cluster.model import HostSnapshot, HostVitals, Instance, Link, Problem, State
 
 DISK_FULL = 0.90
@@ -11,8 +12,6 @@ DISK_CRITICAL = 0.98
 MEMORY_LOW = 0.05
 SKEW = 1.0
 """seconds; above it merged logs and times lie"""
-NOT_YET = "not checked yet"
-"""ends the reason of an instance whose first answers are on their way: not a problem"""
 
 _RANK = {State.DOWN: 0, State.ABSENT: 1, State.DEGRADED: 2, State.UNKNOWN: 3, State.UP: 4}
 

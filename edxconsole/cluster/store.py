@@ -15,7 +15,7 @@ from types import MappingProxyType
 from edxconsole.cluster.attribution import Attribution
 from edxconsole.cluster.calm import steady, steady_vitals
 from edxconsole.cluster.clock import HostClock
-from edxconsole.cluster.instances import Observed, compute, time_matters
+from edxconsole.cluster.instances import NOT_YET, Observed, compute, time_matters
 from edxconsole.cluster.model import (
     NO_AGES,
     Age,
@@ -182,7 +182,7 @@ class HostStore:
         old_skew, old_rtt = before
         self._shown_skew = (
             offset.skew if old_skew is None
-            else steady(old_skew, offset.skew, absolute=max(0.02, 2 * offset.error))
+            else steady(old_skew, offset.skew, absolute=0.002 + offset.error)
         )  # fmt: skip
         self._shown_rtt = (
             offset.rtt if old_rtt is None else steady(old_rtt, offset.rtt, absolute=0.003, relative=0.3)
@@ -270,7 +270,7 @@ class HostStore:
     def _since(self, instance: Instance, now: float) -> Instance:
         """A change of state that was witnessed dates from now, not from the start of a process."""
         before = self._history.instances.get(instance.component)
-        if before is not None and before.state is not instance.state:
+        if before is not None and before.state is not instance.state and not before.reason.endswith(NOT_YET):
             self._history.changed[instance.component] = now
         witnessed = self._history.changed.get(instance.component)
         if witnessed is None or instance.since == witnessed:
