@@ -98,22 +98,30 @@ SUSPECT = re.compile(r'://|pass|pwd|secret|token|key|private|fernet|signing|lice
                      r'(?:^|[\s/\0])(?:mysql|maria|mongo|redis-cli|rabbitmqctl|curl|ldap|supervisorctl|sshpass)|'
                      r'\0-[puwa]', re.I)
 URL = re.compile(r'://[^\s/@\'"]*(?::[^\s\'"]*)?@')
-ASSIGN = re.compile(r'([\w.-]*' + SECRET + r'(?![\w.-]*(?:file|path|prefix|function|routing)\b)[\w.-]*\s*=\s*)'
-                    r'("[^"]*"|\'[^\']*\'|[^\s"\',;&]+)', re.I)
+ASSIGN = re.compile(r'([\w.-]*' + SECRET + r'[\w.-]*)(\s*=\s*)("[^"]*"|\'[^\']*\'|[^\s"\',;&]+)', re.I)
+HARMLESS = re.compile(r'(?:file|path|prefix|function|routing[-_]key|keyserver|pass[-_]?through)', re.I)
 QUOTED = re.compile(r'(["\'][^"\']*' + SECRET + r'[^"\']*["\']\s*:\s*)(["\'])(?:(?!\2).)*\2', re.I)
 HEADER = re.compile(r'((?:authorization|x-[\w-]*(?:key|token))\s*:\s*(?:(?:bearer|basic|token|digest)\s+)?)[^\s"\']+', re.I)
-OPTION = re.compile(r'^--?[\w.-]*' + SECRET + r'(?![\w.-]*(?:file|path|prefix|function|routing))[\w.-]*$', re.I)
+OPTION = re.compile(r'^--?[\w.-]*' + SECRET + r'[\w.-]*$', re.I)
 INLINE = re.compile(r'(\b(?:mysql|maria|mongo)\S*\s(?:.*?\s)?-p)([^\s-]\S*)')
 SPACED = re.compile(r'(\s--?[\w.-]*(?:password|passwd|passphrase|secret|token|api-key)\s+)(?!-)("[^"]*"|\'[^\']*\'|\S+)', re.I)
 SHORT = re.compile(r'(\b(?:mongo|sshpass|supervisorctl|curl|ldap|redis-cli)\S*\s(?:.*?\s)?-[pwa]\s+)(\S+)')
 P_TOOLS = ('mysql', 'maria', 'mongo', 'sshpass', 'supervisorctl')
 
 
+def mask_assignment(m):
+    return m.group(0) if HARMLESS.search(m.group(1)) else m.group(1) + m.group(2) + MASK
+
+
+def is_secret_option(a):
+    return OPTION.match(a) and not HARMLESS.search(a)
+
+
 def mask_text(a):
     a = URL.sub(u'://' + MASK + u'@', a)
     a = HEADER.sub(u'\\g<1>' + MASK, a)
     a = QUOTED.sub(u'\\g<1>\\g<2>' + MASK + u'\\g<2>', a)
-    a = ASSIGN.sub(u'\\g<1>' + MASK, a)
+    a = ASSIGN.sub(mask_assignment, a)
     if u' ' in a:
         a = INLINE.sub(u'\\g<1>' + MASK, a)
         a = SPACED.sub(u'\\g<1>' + MASK, a)
@@ -126,18 +134,18 @@ def mask_argv(args):
     if not args or not SUSPECT.search(u'\0' + u'\0'.join(args)):
         return args
     tool = args[0].rsplit(u'/', 1)[-1]
-    takes_p = tool.startswith(P_TOOLS) or u'-u' in args or u'--username' in args
+    named = u'-u' in args or u'--username' in args
     out = []
     hide = 0
     for i, a in enumerate(args):
         if hide:
             hide -= 1
-            if hide == 0 and not (a.startswith(u'-') and OPTION.match(a)):
+            if hide == 0 and not is_secret_option(a):
                 out.append(MASK)
                 continue
-        if i and OPTION.match(a) and i + 1 < len(args):
+        if i and is_secret_option(a):
             hide = 1
-        elif a == u'-p' and takes_p:
+        elif a == u'-p' and (tool.startswith(P_TOOLS) or named and not u''.join(args[i + 1:i + 2]).isdigit()):
             hide = 1
         elif a in (u'-w', u'-a') and tool.startswith((u'ldap', u'redis-cli')):
             hide = 1
@@ -182,6 +190,7 @@ class Loop(object):
         self.on = {}
         self.timers = {}
         self.ending = None
+        self.oops = None
 
     def add(self, fd, events, fn):
         self.ep.register(fd, events)
@@ -218,12 +227,19 @@ class Loop(object):
         for fd, ev in events:
             fn = self.on.get(fd)
             if fn is not None:
-                fn(ev)
+                self.call(fn, ev)
         now = mono()
         for key, (due, fn) in list(self.timers.items()):
             if due <= now and self.timers.get(key, (0, None))[1] is fn:
                 del self.timers[key]
-                fn(now)
+                self.call(fn, now)
+
+    def call(self, fn, arg):
+        """One part that fails must not end the others: it is reported, and runs again next time."""
+        try:
+            fn(arg)
+        except Exception as e:
+            self.oops(e)
 
 
 class Out(object):
@@ -317,7 +333,12 @@ class Child(object):
         self.done = done
         self.buf = b''
         self.fd, w = os.pipe()
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except ERRORS:
+            os.close(self.fd)
+            os.close(w)
+            return done(None)
         if self.pid == 0:
             try:
                 for fd in (0, 1, 2):
@@ -585,10 +606,10 @@ class Procs(object):
         body = {'full': 1 if self.full else 0, 'new': [self.row(p) for p in new], 'gone': gone,
                 'upd': [[p, txt(self.p[p][STATE]), self.p[p][CPU], self.p[p][RSS] * PAGE_KB, self.p[p][THREADS]]
                         for p in upd]}
-        if len(upd) > 1000:
-            for i in range(0, len(upd), 1000):
-                self.out.frame('procs', {'full': 0, 'new': [], 'gone': [], 'upd': body['upd'][i:i + 1000]})
-            body['upd'] = []
+        for k in ('gone', 'upd'):
+            while len(body[k]) > 1000:
+                self.out.frame('procs', {'full': 0, 'new': [], 'gone': [], 'upd': [], k: body[k][:1000]})
+                body[k] = body[k][1000:]
         self.out.frame('procs', body, 'new')
         self.full = False
 
@@ -1093,7 +1114,9 @@ class Probe(object):
         self.heard = mono()
         self.next = mono()
         self.jobs = []
-        self.hidden = False
+        self.sampled = 0.0
+        self.complaints = 0
+        self.loop.oops = self.oops
 
     def hello(self):
         stat = slurp_all('/proc/stat')
@@ -1119,9 +1142,12 @@ class Probe(object):
             'ro': 1 if self.read_only else 0, 'shell': 0})
 
     def sample(self):
+        self.sampled = mono()
         new, upd, gone = self.procs.sample()
         for pid in gone:
-            self.exits.forget(pid)
+            if pid in self.exits.fds:
+                self.exits.forget(pid)
+                self.supervisors.exited(pid, 0)
         self.supervisors.scan(new, gone)
         self.procs.send(new, upd, gone)
         for pid in new:
@@ -1135,18 +1161,31 @@ class Probe(object):
             self.exits.watch(pid)
 
     def tick(self, now):
+        self.next += self.pace
+        if self.next <= now:
+            self.next = now + self.pace
+        self.loop.at('tick', self.next, self.tick)
         if self.out.room():
             self.sample()
             self.vitals.sample(now)
             use = resource.getrusage(resource.RUSAGE_SELF)
             self.out.frame('beat', {'cpu_ms': round((use.ru_utime + use.ru_stime) * 1000, 1), 'rss': own_rss()})
         Child.collect()
+
+    def dead_man(self, now):
+        self.loop.at('dead', now + 5.0, self.dead_man)
         if now - self.heard > DEAD_AFTER:
             self.loop.ending = 'silence'
-        self.next += self.pace
-        if self.next <= now:
-            self.next = now + self.pace
-        self.loop.at('tick', self.next, self.tick)
+
+    def oops(self, e):
+        """Something in here failed that should not: say so, a few times."""
+        self.complaints += 1
+        if self.complaints <= 20:
+            where = sys.exc_info()[2]
+            while where.tb_next is not None:
+                where = where.tb_next
+            self.out.note('probe', u'', code_of(e), u'%s in %s line %d: %s' % (
+                type(e).__name__, where.tb_frame.f_code.co_name, where.tb_lineno, txt(repr(e).encode('utf-8'))[:200]))
 
     def extra(self, now):
         """A sample out of turn, after an exit: its successor and the ports it left."""
@@ -1158,20 +1197,16 @@ class Probe(object):
         ppid = e[PPID] if e is not None else 0
         self.procs.exited(pid)
         self.supervisors.exited(pid, ppid)
-        self.loop.sooner('extra', mono() + 0.05, self.extra)
+        self.loop.sooner('extra', max(mono() + 0.05, self.sampled + 0.15), self.extra)
 
     def watch_logs(self, now):
+        wait = 0.2 if self.supervisors.daemons or self.pidfd is None else 2.0
+        self.loop.at('logs', now + wait, self.watch_logs)
         self.supervisors.look_at_logs(now)
         if self.pidfd is None:
             self.exits.poll()
-        wait = 0.2 if self.supervisors.daemons or self.pidfd is None else 2.0
-        self.loop.at('logs', now + wait, self.watch_logs)
 
     def commands(self, ev):
-        if not self.out.room():
-            self.hidden = True
-            self.loop.modify(0, 0)
-            return
         try:
             d = os.read(0, 65536)
         except ERRORS as e:
@@ -1311,11 +1346,11 @@ class Probe(object):
         self.loop.add(0, select.EPOLLIN, self.commands)
         self.loop.at('tick', mono(), self.tick)
         self.loop.at('logs', mono() + 0.2, self.watch_logs)
+        self.loop.at('dead', mono() + 5.0, self.dead_man)
         while not self.loop.ending:
             self.out.flush()
-            if self.hidden and self.out.room():
-                self.hidden = False
-                self.loop.modify(0, select.EPOLLIN)
+            if self.files.starved and self.out.room():
+                self.loop.sooner(self.files, mono(), self.files.poll)
             self.loop.turn()
         self.out.flush()
 

@@ -5,9 +5,14 @@
 # fmt: off
 
 PACKED = (b'.gz', b'.xz', b'.bz2', b'.zst', b'.Z', b'.lz4', b'.zip')
+ROTATED = re.compile(br'[.-](?:\d[\w.:-]*|old|prev|bak|orig)$')   # what logrotate, supervisor, python and people append
 CHUNK = 32768
 DRAIN = 5.0        # seconds an old file is still read after a rotation, for writers that come late
 BACKLOG = 16 << 20 # bytes at most that a resume reads back
+
+
+def key_of(s):
+    return s.st_dev, s.st_ino
 
 
 class Tail(object):
@@ -26,6 +31,7 @@ class Tail(object):
         self.ino = s.st_ino
         self.off = off
         self.seen = s.st_size
+        self.mtime = s.st_mtime
         self.mark = mark
         self.lost = 0
         self.late = None
@@ -61,18 +67,21 @@ class Follow(object):
         self.old = []
         self.state = u''
         self.gone_since = None
+        self.known = set()     # neighbours that were there at the last rotation
         self.busy_until = now + 2.0
 
     def siblings(self):
-        """[(mtime, path, stat)] of uncompressed neighbours named PATH.x or PATH-x, newest first."""
+        """[(mtime, path, stat)] of uncompressed neighbours named as rotation names them, newest first."""
         folder, base = os.path.split(self.path)
+        stem, ext = os.path.splitext(base)
         res = []
         try:
             names = os.listdir(folder or b'.')
         except ERRORS:
             return []
         for n in names:
-            if n[:len(base)] == base and n[len(base):len(base) + 1] in (b'.', b'-') and not n.endswith(PACKED):
+            dated = ext and n.startswith(stem) and n.endswith(ext) and ROTATED.match(n[len(stem):len(n) - len(ext)])
+            if (dated or n.startswith(base) and ROTATED.match(n[len(base):])) and not n.endswith(PACKED):
                 try:
                     s = os.stat(os.path.join(folder, n))
                 except ERRORS:
@@ -89,6 +98,7 @@ class Follow(object):
         except ERRORS as e:
             return self.cannot(code_of(e))
         self.cur = t
+        self.known = set(key_of(x[2]) for x in self.siblings())
         if resume:
             self.resume(t, resume)
         elif last is not None:
@@ -160,9 +170,7 @@ class Follow(object):
         try:
             fresh = Tail(self.path, 0, u'back' if self.state or t is None else u'rotated')
         except ERRORS as e:
-            if t is None:
-                return self.cannot(code_of(e))
-            return
+            return self.cannot(code_of(e))
         self.state = u''
         self.cur = fresh
         self.busy_until = now + 10.0
@@ -174,27 +182,11 @@ class Follow(object):
             self.discard(self.old.pop(0), fresh)
 
     def skipped(self, t, fresh):
-        """Files that were rotated through between two looks: newer than ours, older than the current."""
-        known = set((x.dev, x.ino) for x in self.old + [fresh])
-        mtime = os.fstat(t.fd).st_mtime
-        between = [x for x in self.siblings() if (x[2].st_dev, x[2].st_ino) not in known and x[0] > mtime
-                   and x[2].st_ctime > mtime and (x[2].st_ino > 0) and not self.is_copy(x)]
-        self.take(between[::-1], 0)
-
-    def is_copy(self, found):
-        """Whether a neighbour repeats what we read already (a copy made by copytruncate)."""
-        for x in self.old:
-            if x.off and found[2].st_size >= x.off:
-                try:
-                    fd = os.open(found[1], RO)
-                except ERRORS:
-                    continue
-                try:
-                    if x.before and x.same(fd):
-                        return True
-                finally:
-                    os.close(fd)
-        return False
+        """Files that were rotated through between two looks: neighbours that were not there before."""
+        found = self.siblings()
+        taken = set((x.dev, x.ino) for x in self.old + [fresh])
+        self.take([x for x in found[::-1] if key_of(x[2]) not in self.known and key_of(x[2]) not in taken], 0)
+        self.known = set(key_of(x[2]) for x in found)
 
     def discard(self, t, heir):
         left = os.fstat(t.fd).st_size - t.off
@@ -204,26 +196,39 @@ class Follow(object):
         t.close()
 
     def truncated(self, t):
-        """Ours got shorter or other: the newest copy may have what we did not read."""
+        """Ours got shorter or other: the newest copies may have what we did not read."""
         t.mark = u'truncated'
-        found = False
-        for mtime, path, s in self.siblings()[:8]:
-            if s.st_size < t.off or (s.st_dev, s.st_ino) == (t.dev, t.ino):
-                continue
-            try:
-                copy = Tail(path, t.off)
-            except ERRORS:
-                continue
-            if t.before and t.same(copy.fd):
-                copy.late = mono()
-                self.old.append(copy)
-                found = True
-                break
-            copy.close()
-        if not found:
+        if not self.recover(t):
             t.lost += max(0, t.seen - t.off)
         t.off = 0
         t.before = b''
+
+    def recover(self, t):
+        """Queue the copies made since we last looked: ours from where we are, younger ones whole."""
+        found = [x for x in self.siblings()[::-1] if key_of(x[2]) != (t.dev, t.ino)]
+        fresh = [x for x in found if key_of(x[2]) not in self.known]
+        self.known = set(key_of(x[2]) for x in found)
+        ours = None
+        for x in fresh if t.off == 0 else fresh or found[-8:]:
+            try:
+                copy = Tail(x[1], 0)
+            except ERRORS:
+                continue
+            copy.late = mono()
+            if ours is None:
+                if t.off and not (x[2].st_size >= t.off and t.before and t.same(copy.fd)):
+                    copy.close()
+                    # a copy shorter than what we read is ours too, and has nothing new for us
+                    ours = x if fresh and x[2].st_size < t.off else None
+                    continue
+                ours = x
+                copy.off = t.off
+                copy.learn()
+            elif not fresh:
+                copy.close()
+                break
+            self.old.append(copy)
+        return ours is not None
 
     def pump(self, now):
         """Send what there is, oldest file first, while the pipe has room. True if there is more to read."""
@@ -245,11 +250,16 @@ class Follow(object):
 
     def step(self, t, now):
         """Read and send one chunk; 0 at the end, -1 when the file was truncated under us."""
-        size = os.fstat(t.fd).st_size
+        s = os.fstat(t.fd)
+        size = s.st_size
         if size < t.off:
             self.truncated(t)
             return -1
         if size == t.off:
+            if s.st_mtime != t.mtime:
+                t.mtime = s.st_mtime
+                if self.swapped(t):
+                    return -1
             t.seen = size
             if t.mark:
                 self.emit(t, b'', None)
@@ -260,8 +270,10 @@ class Follow(object):
             self.truncated(t)
             return -1
         t.seen = size
+        t.mtime = s.st_mtime
         data = data[k:]
-        skip = len(data) - len(data.lstrip(b'\0')) if not t.off else 0
+        # a writer without O_APPEND leaves a hole where copytruncate cut: nothing was lost there
+        skip = 0 if t.before.strip(b'\0') else len(data) - len(data.lstrip(b'\0'))
         data = self.cut(data[skip:], t, now)
         t.off += skip
         if not data:
@@ -272,6 +284,17 @@ class Follow(object):
         t.off += len(data)
         t.before = (t.before + data)[-64:] if len(data) < 64 else data[-64:]
         return len(data)
+
+    def swapped(self, t):
+        """Written, but as long as before: cut and refilled to the byte, or filled and cut while empty."""
+        if t.off == 0:
+            if t.late is None and self.recover(t):
+                t.mark = u'truncated'
+                return True
+        elif t.before and not t.same(t.fd):
+            self.truncated(t)
+            return True
+        return False
 
     @staticmethod
     def cut(data, t, now):
@@ -354,6 +377,7 @@ class Files(object):
         self.loop = loop
         self.out = out
         self.follows = {}
+        self.starved = False
 
     def follow(self, cmd):
         ident = int(cmd['follow'])
@@ -376,6 +400,8 @@ class Files(object):
         return u''
 
     def poll(self, now):
+        if self.follows:
+            self.loop.at(self, now + 0.05, self.poll)
         more = False
         hot = False
         for f in list(self.follows.values()):
@@ -383,8 +409,9 @@ class Files(object):
             if self.out.room():
                 more = f.pump(now) or more
             hot = hot or now < f.busy_until
+        self.starved = more or not self.out.room()
         if self.follows:
-            wait = 0.002 if more and self.out.room() else 0.05 if hot else 0.08
+            wait = 0.05 if hot else 0.08
             self.loop.at(self, now + wait, self.poll)
 
 

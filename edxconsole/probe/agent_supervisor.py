@@ -377,6 +377,7 @@ class Supervisors(object):
         self.pids = {}         # pid of a supervisord -> Daemon
         self.recent = {}       # pids that ended lately -> when
         self.foreign = set()
+        self.looked = False
         try:
             self.ns = os.readlink('/proc/self/ns/mnt')
         except ERRORS:
@@ -384,13 +385,11 @@ class Supervisors(object):
 
     def scan(self, new, gone):
         """After a sample: notice supervisords that came or went."""
-        found = False
         for pid in new:
             e = self.procs.p.get(pid)
             if e is not None and is_supervisord(e) and e[PPID] not in self.pids and pid not in self.foreign:
                 config = self.config_of(pid, e)
                 if config is not None:
-                    found = True
                     self.adopt(pid, config)
         for pid in gone:
             d = self.pids.pop(pid, None)
@@ -399,11 +398,11 @@ class Supervisors(object):
                 d.pid = 0
                 d.version = u''
                 d.kick(mono())
-        if not self.pids and not found:
+        if not self.looked:
+            self.looked = True
             for path in DEFAULT_CONFIGS:
-                if path not in self.daemons and os.path.exists(path):
+                if path not in self.daemons and has_programs(path):
                     self.adopt(0, path)
-                    break
 
     def adopt(self, pid, config):
         d = self.daemons.get(config)
@@ -432,7 +431,7 @@ class Supervisors(object):
         except ERRORS:
             pass
         try:
-            cwd = os.readlink('/proc/%d/cwd' % pid).encode('utf-8', 'replace') if str is not bytes else os.readlink('/proc/%d/cwd' % pid)
+            cwd = os.readlink(('/proc/%d/cwd' % pid).encode('ascii'))
         except ERRORS:
             cwd = b'/'
         given = option(e[ARGV], (u'-c', u'--configuration'))
@@ -454,8 +453,8 @@ class Supervisors(object):
     def exited(self, pid, ppid):
         now = mono()
         self.recent[pid] = now
-        for d in (self.pids.get(ppid), self.pids.get(pid)):
-            if d is not None:
+        for d in self.daemons.values():
+            if d.pid and d.pid in (pid, ppid) or any(row[3] == pid for row in d.rows.values()):
                 d.kick(now)
 
     def programs_changed(self, daemon):
@@ -469,6 +468,21 @@ class Supervisors(object):
                 d.kick(now)
         for pid in [p for p, when in self.recent.items() if when < now - 5.0]:
             del self.recent[pid]
+
+
+def has_programs(path):
+    """Whether a configuration that nothing runs was meant to run something."""
+    import glob
+    try:
+        conf = read_config(path)
+    except ERRORS as e:
+        return code_of(e) in (errno.EACCES, errno.EPERM)
+    if any(section.startswith(u'program:') for section in conf):
+        return True
+    for pattern in conf.get(u'include', {}).get(u'files', u'').split():
+        if glob.glob(os.path.join(os.path.dirname(path), pattern.encode('utf-8'))):
+            return True
+    return False
 
 
 def is_supervisord(e):
