@@ -125,7 +125,9 @@ class SysvManager:
         try:
             return await self._transport.run(["service", name, str(verb)], timeout=deadline, become=become)
         except CommandFailed as error:
-            remedy = error.remedy or self._rule(name, verb)
+            # `service` is in sbin, which the login user's PATH may lack: the rule needs its full path.
+            by_sudo = error.remedy is None or "NOPASSWD" in error.remedy
+            remedy = self._rule(name, verb) if by_sudo else error.remedy
             raise PermissionMissing(error.cause, host=permit.host, remedy=remedy) from error
         except CommandTimedOut as error:
             raise ActFailed(

@@ -15,6 +15,7 @@ MANAGER = "sysv"
 # Arguments: shell patterns of script names. One line per script: NAME STATUS PID START, "-" for none.
 # The pid is that of the script's own pid file, as its header, its settings or custom name it.
 SCRIPT = r"""
+PATH=$PATH:/usr/sbin:/sbin
 cd /etc/init.d 2>/dev/null || exit 0
 for pattern; do for name in $pattern; do
   [ -x "$name" ] || continue
@@ -30,7 +31,7 @@ for pattern; do for name in $pattern; do
     start=$(echo "${stat##*) }" | cut -d ' ' -f 20)
     break
   done
-  echo "$name $code $pid $start"
+  echo "$name $code ${pid:--} ${start:--}"
 done; done
 """
 

@@ -1,0 +1,248 @@
+"""supervisord, gunicorn and init scripts on the test cluster, over SSH as a user who may sudo."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from edxconsole.cluster.model import Process
+from edxconsole.cluster.units import Unit, UnitHealth
+from edxconsole.errors import ActFailed, IdentityDrift, PermissionMissing, ServiceUnavailable, UnitUnknown
+from edxconsole.inventory.model import Inventory
+from edxconsole.services.base import ActOutcome, Permit, ServiceManager, Verb
+from edxconsole.services.hup import find_master, hup_master
+from edxconsole.services.supervisor import SupervisorManager, SupervisorPlace
+from edxconsole.services.sysv import SysvManager
+from edxconsole.transport.asyncssh_transport import AsyncsshTransport
+from edxconsole.transport.base import SilentPrompter, Transport
+from edxconsole.transport.pool import ConnectionPool
+from tests.lab.cluster import LabCluster
+from tests.lab.host import LabHost
+from tests.lab.lab import Lab
+from tests.lab.old import status
+from tests.unit.services.waiting import eventually
+
+pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.timeout(180)]
+
+SOCKET = "unix:/edx/var/supervisor/supervisor.sock"
+CONFIG = "/edx/app/supervisor/supervisord.conf"
+LMS_MASTER = r"gunicorn.*lms"
+Connect = Callable[[LabHost], Awaitable[Transport]]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Connects to hosts, as ops; closes the connections after the test."""
+    made: list[Transport] = []
+
+    async def to(host: LabHost) -> Transport:
+        entry = host.inventory_host()
+        transport = AsyncsshTransport(
+            entry, ConnectionPool(Inventory(hosts={entry.name: entry}), SilentPrompter())
+        )
+        made.append(transport)
+        await transport.connect()
+        return transport
+
+    yield to
+    for transport in made:
+        await transport.close()
+
+
+def supervisor(transport: Transport, endpoint: str = SOCKET) -> SupervisorManager:
+    return SupervisorManager(transport, SupervisorPlace("supervisor:x", endpoint, "www-data", CONFIG))
+
+
+async def act(manager: ServiceManager, host: LabHost, name: str, verb: Verb) -> ActOutcome:
+    before = (await manager.observe(name)).identity
+    permit = Permit("plan", host.name, name, verb, before)
+    return await manager.act(name, verb, permit=permit, deadline=40)
+
+
+async def processes(host: LabHost) -> dict[int, Process]:
+    """The host's processes as the probe would tell them."""
+    text = await host.ash(
+        "for d in /proc/[0-9]*; do p=${d#/proc/}; s=$(cat $d/stat 2>/dev/null) || continue;"
+        " set -f; set -- ${s##*) }; set +f;"
+        " echo $p $2 ${20} $(stat -c %U $d) $(tr '\\000' ' ' <$d/cmdline); done"
+    )
+    found = {}
+    for line in text.splitlines():
+        pid, ppid, start, user, *argv = line.split()
+        found[int(pid)] = Process(
+            int(pid), int(start), 0.0, int(ppid), 0, user, "", tuple(argv), "S", 0.0, 0, 1
+        )
+    return found
+
+
+async def test_the_open_port_of_stock_edx_needs_no_sudo(cluster: LabCluster, connect: Connect) -> None:
+    manager = supervisor(await connect(cluster.app1), "tcp:127.0.0.1:9001")
+    capabilities = await manager.capabilities()
+    assert capabilities.route == "127.0.0.1:9001 (direct-tcpip)"
+    assert any("no password" in warning for warning in capabilities.warnings)
+    shown = {unit.name: unit.word for unit in await manager.list()}
+    assert shown == await said(cluster, cluster.app1)
+
+
+async def said(cluster: LabCluster, host: LabHost) -> dict[str, str]:
+    text = await host.ash("/edx/bin/supervisorctl status || true")
+    return {parts[0]: parts[1] for line in text.splitlines() if len(parts := line.split()) >= 2}
+
+
+async def test_a_socket_of_www_data_is_reached_by_sudo(cluster: LabCluster, connect: Connect) -> None:
+    manager = supervisor(await connect(cluster.app2))
+    assert {unit.name: unit.word for unit in await manager.list()} == await said(cluster, cluster.app2)
+    assert "sudo" in manager.route
+
+
+async def test_without_sudo_the_remedy_is_told(cluster: LabCluster, connect: Connect) -> None:
+    await cluster.app2.ash("mv /etc/sudoers.d/lab /root/lab")
+    try:
+        manager = supervisor(await connect(cluster.app2))
+        with pytest.raises(ServiceUnavailable, match="sudoers"):
+            await manager.list()
+    finally:
+        await cluster.app2.ash("mv /root/lab /etc/sudoers.d/lab")
+
+
+@pytest.mark.parametrize("app", ["app1", "app2"])
+async def test_restart_of_a_real_lms_gives_a_new_gunicorn(
+    cluster: LabCluster, connect: Connect, app: str
+) -> None:
+    host: LabHost = getattr(cluster, app)
+    manager = supervisor(await connect(host))
+    before = await manager.observe("lms")
+    await act(manager, host, "lms", Verb.RESTART)
+    after = await manager.observe("lms")
+    assert after.health is UnitHealth.RUNNING
+    assert after.identity.pid != before.identity.pid
+    assert (await said(cluster, host))["lms"] == "RUNNING"
+
+
+class ByKill:
+    """The same manager, which supervisord can't be asked through: the signal goes by kill."""
+
+    def __init__(self, manager: SupervisorManager) -> None:
+        self._manager = manager
+        self.id = manager.id
+
+    async def observe(self, name: str) -> Unit:
+        return await self._manager.observe(name)
+
+
+@pytest.mark.parametrize("way", ["supervisord", "kill"])
+async def test_reload_of_a_real_lms_keeps_the_master_and_replaces_the_workers(
+    cluster: LabCluster, connect: Connect, way: str
+) -> None:
+    host = cluster.app1
+    transport = await connect(host)
+    manager = supervisor(transport)
+    before = await processes(host)
+    unit = await manager.observe("lms")
+    master = find_master(before, unit, LMS_MASTER)
+    permit = Permit("plan", host.name, "lms", Verb.RELOAD, unit.identity)
+    through = manager if way == "supervisord" else ByKill(manager)
+    outcome = await hup_master(
+        transport,
+        through,  # type: ignore[arg-type]
+        "lms",
+        master,
+        LMS_MASTER,
+        permit=permit,
+        login="ops",
+    )
+    assert outcome.detail == f"SIGHUP to {master.pid} by {way}"
+    old = {pid for pid, process in before.items() if process.ppid == master.pid}
+
+    async def replaced() -> bool:
+        now = await processes(host)
+        workers = {pid for pid, process in now.items() if process.ppid == master.pid}
+        return bool(workers) and not workers & old and now[master.pid].identity == master.identity
+
+    await eventually(replaced, 40)
+    assert (await manager.observe("lms")).identity == unit.identity
+
+
+async def test_a_hup_without_sudo_names_the_rule(cluster: LabCluster, connect: Connect) -> None:
+    host = cluster.app1
+    await host.ash("mv /etc/sudoers.d/lab /root/lab")
+    try:
+        transport = await connect(host)
+        manager = supervisor(transport, "tcp:127.0.0.1:9001")
+        unit = await manager.observe("lms")
+        master = find_master(await processes(host), unit, LMS_MASTER)
+        permit = Permit("plan", host.name, "lms", Verb.RELOAD, unit.identity)
+        with pytest.raises(PermissionMissing, match=r"ops ALL=\(www-data\) NOPASSWD: /bin/kill -HUP"):
+            await hup_master(
+                transport,
+                ByKill(manager),  # type: ignore[arg-type]
+                "lms",
+                master,
+                LMS_MASTER,
+                permit=permit,
+                login="ops",
+            )
+    finally:
+        await host.ash("mv /root/lab /etc/sudoers.d/lab")
+
+
+async def test_old_supervisors_over_ssh(old_supervisor: LabHost, connect: Connect) -> None:
+    manager = supervisor(await connect(old_supervisor))
+    shown = {unit.name: unit.word for unit in await manager.list()}
+    assert shown == await asyncio.to_thread(status, old_supervisor)
+    before = await manager.observe("edxapp:lms")
+    other = await manager.observe("edxapp:cms")
+    await act(manager, old_supervisor, "edxapp:lms", Verb.RESTART)
+    after = await manager.observe("edxapp:lms")
+    assert after.health is UnitHealth.RUNNING
+    assert after.identity != before.identity
+    assert (await manager.observe("edxapp:cms")).identity == other.identity
+    assert any("CVE-2017-11610" in warning for warning in (await manager.capabilities()).warnings)
+
+
+async def test_an_init_script_is_started_stopped_restarted_and_reloaded(lab: Lab, connect: Connect) -> None:
+    host = lab.host("web9", services=["nginx", "memcached"])
+    manager = SysvManager(await connect(host), ("nginx", "memcached"), login="ops")
+    assert {unit.name: unit.health for unit in await manager.list()} == {
+        "nginx": UnitHealth.STOPPED,
+        "memcached": UnitHealth.STOPPED,
+    }
+    await act(manager, host, "nginx", Verb.START)
+    started = await manager.observe("nginx")
+    assert started.health is UnitHealth.RUNNING
+    assert str(started.identity.pid) == (await host.ash("cat /run/nginx.pid")).strip()
+    assert (await act(manager, host, "nginx", Verb.START)).already
+
+    await act(manager, host, "nginx", Verb.RELOAD)
+    assert (await manager.observe("nginx")).identity == started.identity
+    await act(manager, host, "nginx", Verb.RESTART)
+    restarted = await manager.observe("nginx")
+    assert restarted.identity != started.identity
+
+    permit = Permit("plan", host.name, "nginx", Verb.STOP, started.identity)
+    with pytest.raises(IdentityDrift):
+        await manager.act("nginx", Verb.STOP, permit=permit, deadline=20)
+    await act(manager, host, "nginx", Verb.STOP)
+    assert (await manager.observe("nginx")).health is UnitHealth.STOPPED
+    assert (await act(manager, host, "nginx", Verb.STOP)).already
+    for name in ("nosuch", "*", "../passwd", "nginx;reboot", ""):
+        with pytest.raises(UnitUnknown):
+            await manager.observe(name)
+
+
+async def test_an_init_script_that_fails_is_told(lab: Lab, connect: Connect) -> None:
+    host = lab.host("web8", services=["nginx"])
+    await host.ash("echo 'broken {' >/etc/nginx/conf.d/broken.conf")
+    manager = SysvManager(await connect(host), ("nginx",), login="ops")
+    with pytest.raises(ActFailed, match="service nginx start: exit status 1, now stopped"):
+        await act(manager, host, "nginx", Verb.START)
+
+
+async def test_an_init_script_without_sudo_names_the_rule(lab: Lab, connect: Connect) -> None:
+    host = lab.host("web7", sudo=False, services=["memcached"])
+    manager = SysvManager(await connect(host), ("memcached",), login="ops")
+    assert (await manager.capabilities()).verbs == frozenset()
+    with pytest.raises(PermissionMissing, match=r"NOPASSWD: \S*/service memcached start"):
+        await act(manager, host, "memcached", Verb.START)
