@@ -29,6 +29,7 @@ _MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -134,6 +135,11 @@ def die_with_parent(signal: int = 9) -> None:
 def set_dumpable() -> None:
     """Let other processes of the same user open this one's /proc/PID/ns."""
     _prctl(_PR_SET_DUMPABLE, 1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def set_process_name(name: str) -> None:

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Self
@@ -26,7 +26,7 @@ from edxconsole.demo.hostspec import Bind, HostFile, HostSpec, Mode, Service
 from edxconsole.demo.rtnetlink import Rtnetlink
 from edxconsole.errors import DemoError
 
-__all__ = ["Bind", "HostBox", "HostFile", "HostSpec", "Mode", "Net", "Service", "why_not"]
+__all__ = ["Bind", "HostBox", "HostFile", "HostSpec", "Mode", "Net", "Service", "module_command", "why_not"]
 
 _START_SECONDS = 20.0
 
@@ -51,7 +51,7 @@ class HostBox:
 
     def command(self, argv: Sequence[str], user: str | None = None) -> list[str]:
         """The command line that runs `argv` inside this host (root mode: as root unless `user`)."""
-        return [*_module("enter"), str(self.pid), *(["--user", user] if user else []), "--", *argv]
+        return [*module_command("enter"), str(self.pid), *(["--user", user] if user else []), "--", *argv]
 
     def run(
         self,
@@ -81,14 +81,7 @@ class HostBox:
 
     def pids(self) -> list[int]:
         """Every process of the host as seen from here, PID 1 first."""
-        found, queue = [], [self.pid]
-        while queue:
-            pid = queue.pop()
-            found.append(pid)
-            with contextlib.suppress(OSError):
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    queue += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-        return found
+        return process_tree(self.pid)
 
     def freeze(self) -> None:
         """Stop every process of the host: TCP still connects, nothing answers."""
@@ -118,9 +111,21 @@ class HostBox:
             self.keeper.wait(5)
 
 
-def signal_all(pids: object, number: signal.Signals) -> None:
+def process_tree(pid: int) -> list[int]:
+    """`pid` and all its descendants, parents first."""
+    found: list[int] = []
+    queue = [pid]
+    while queue:
+        pid = queue.pop()
+        found.append(pid)
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                queue += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
+
+
+def signal_all(pids: Callable[[], list[int]], number: signal.Signals) -> None:
     """Send `number` to what `pids()` returns until no new process turns up (a fork may race)."""
-    assert callable(pids)
     done: set[int] = set()
     while new := set(pids()) - done:
         for pid in new:
@@ -189,7 +194,7 @@ class Net:
             raise DemoError(f"address {spec.address} is not in {self.network}.0.0/16", host=spec.name)
         with open(self.log, "ab") if self.log else contextlib.nullcontext() as log:
             keeper = subprocess.Popen(
-                [*_module("hostinit"), self.mode],
+                [*module_command("hostinit"), self.mode],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -214,7 +219,8 @@ class Net:
         self.close()
 
 
-def _module(name: str) -> list[str]:
+def module_command(name: str) -> list[str]:
+    """The command line that runs `edxconsole.demo.<name>` with this Python."""
     return [sys.executable, "-I", "-m", f"edxconsole.demo.{name}"]
 
 
@@ -250,6 +256,6 @@ def why_not(mode: Mode) -> str | None:
     `unshare` alone proves nothing: some systems let it succeed and deny the first mount or link after it.
     """
     trial = subprocess.run(
-        [*_module("trial"), mode], capture_output=True, text=True, timeout=20, env=_lean_environment()
+        [*module_command("trial"), mode], capture_output=True, text=True, timeout=20, env=_lean_environment()
     )
     return None if trial.returncode == 0 else trial.stdout.strip() or "the trial process died"

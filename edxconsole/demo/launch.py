@@ -1,0 +1,164 @@
+"""Start, end and find the embedded demo cluster: the functions behind `edxconsole demo`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from edxconsole.demo import cluster_plan, machine, namespaces
+from edxconsole.demo.breaks import BREAKS, break_, mend
+from edxconsole.demo.loopback import running_loopback
+from edxconsole.demo.machine import Machine
+from edxconsole.demo.namespaces import Mode, Net
+from edxconsole.demo.readiness import Reach, wait_live
+from edxconsole.demo.state import DemoState, StateDir, directory
+from edxconsole.errors import DemoError
+
+__all__ = ["BREAKS", "break_", "headless", "mend", "notice", "run_console", "stop"]
+
+_LIVE_SECONDS = 40.0
+_STOP_SECONDS = 10.0
+
+Say = Callable[[str], None]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def run_console(open_console: Callable[[Path], int], *, say: Say = _say) -> int:
+    """Start the demo, open a console on it, end the demo with it.
+
+    This process enters the demo's namespaces first, so it must have no second thread yet; then the hosts'
+    plain addresses work from it.
+
+    Args:
+        open_console: gets the path of a hosts.yaml; its result is returned.
+        say: gets the few lines worth telling before the console opens.
+
+    Raises `DemoError`.
+    """
+    with _running_demo(say) as state:
+        return open_console(state.path / "inside.yaml")
+
+
+def headless(*, say: Say = _say) -> int:
+    """Start the demo, print the path of its hosts.yaml on stdout when it is live, stay until interrupted.
+
+    The hosts.yaml works from any shell of this user. SIGINT, SIGTERM and SIGHUP end the demo. Returns 0.
+    Raises `DemoError`.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    with contextlib.suppress(KeyboardInterrupt), _running_demo(say) as state:
+        print(state.path / "hosts.yaml", flush=True)
+        while True:
+            signal.pause()
+    return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def stop() -> bool:
+    """End this user's demo, or clean up what a killed one left. False if there was neither."""
+    state = StateDir(directory())
+    if not state.held():
+        return state.clean()
+    holder = state.holder()
+    for number, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(holder, number)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not state.held():
+                state.clean()
+                return True
+            time.sleep(0.05)
+    raise DemoError(f"the demo cluster does not end (process {holder})", remedy=f"look at process {holder}")
+
+
+def notice(hosts: Path) -> str | None:
+    """One line for the screen if `hosts` is a demo's: what is a stand-in, what is not separated."""
+    state = StateDir(hosts.parent)
+    if not (hosts.parent / "demo.json").is_file():
+        return None
+    try:
+        return state.load().notice
+    except DemoError:
+        return None
+
+
+@contextlib.contextmanager
+def _running_demo(say: Say) -> Iterator[StateDir]:
+    """A live demo, from the trial of namespaces to the clean directory. The mode is decided here."""
+    machine.check_python()
+    state = StateDir(directory())
+    state.take()
+    try:
+        mode, reason = _choose_mode()
+        if mode is None:
+            with running_loopback(state, reason, _LIVE_SECONDS, say):
+                yield state
+        else:
+            with _running_net(state, mode, say):
+                yield state
+    finally:
+        state.leave()
+
+
+def _choose_mode() -> tuple[Mode | None, str]:
+    reasons = []
+    for mode in (Mode.USER, Mode.ROOT) if os.geteuid() == 0 else (Mode.USER,):
+        reason = namespaces.why_not(mode)
+        if reason is None:
+            return mode, ""
+        reasons.append(reason)
+    return None, reasons[0]
+
+
+@contextlib.contextmanager
+def _running_net(state: StateDir, mode: Mode, say: Say) -> Iterator[None]:
+    found = Machine.look()
+    keys = cluster_plan.Keys.make()
+    state.write("id_ed25519", keys.operator.private)
+    state.write("known_hosts", keys.known_hosts())
+    state.write("holder", str(os.getpid()))
+    with Net.enter(mode, log=state.path / "hosts.log") as net:
+        binds = machine.python_binds()
+        boxes = net.start(
+            *(cluster_plan.host_spec(name, found, keys, binds) for name in cluster_plan.ADDRESSES)
+        )
+        reach = Reach(cluster_plan.ADDRESSES, {box.name: box.path("/") for box in boxes})
+        wait_live(reach, _LIVE_SECONDS, lambda: next((b.name for b in boxes if not b.alive()), None))
+        traffic = start_traffic(cluster_plan.ADDRESSES["web"], 80)
+        try:
+            line = f"Demo cluster: {', '.join(found.stand_ins)} are stand-ins; everything else is real."
+            state.write("hosts.yaml", cluster_plan.outside_inventory(state.path, [line]))
+            state.write("inside.yaml", cluster_plan.inside_inventory(state.path, [line]))
+            state.write("ssh_config", cluster_plan.ssh_config_text(state.path, os.getpid()))
+            pids = {box.name: box.pid for box in boxes}
+            state.save(DemoState(os.getpid(), mode, pids, found.stand_ins, line))
+            say(line)
+            yield
+        finally:
+            traffic.kill()
+            traffic.wait()
+
+
+def start_traffic(address: str, lms_port: int) -> subprocess.Popen[bytes]:
+    """Start the learners; they end with this thread."""
+    return subprocess.Popen(
+        [*namespaces.module_command("traffic"), address, str(lms_port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
