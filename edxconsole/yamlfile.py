@@ -269,7 +269,7 @@ class _Builder:
             why = ""
             if not isinstance(name, yaml.ScalarNode):
                 why = "a list or mapping can't be a key"
-            elif name.value == "<<" and name.style is None:
+            elif name.value == "<<" and not name.style:
                 why = "merge keys (<<) are not supported; use defaults:"
             elif HOSTILE.search(name.value) or len(name.value) > 200:
                 why = f"the key {found(name.value)} holds control characters or is too long"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from edxconsole.errors import InventoryError
 from edxconsole.inventory.names import HOST_NAME
 from edxconsole.yamlfile import read_yaml
 
+_HEADER = re.compile(r"\[([^\]]+)\]\s*(?:[#;].*)?")
 _RANGE = re.compile(r"\[(\w+):(\w+)(?::(\d+))?\]")
 _JUMP = re.compile(r"(?:-J\s*|ProxyJump[= ])([A-Za-z0-9._@:-]+)")
 MAX_HOSTS = 2000
@@ -76,9 +76,9 @@ def _from_ini(path: Path) -> AnsibleInventory:
         line = raw.strip()
         if not line or line[0] in "#;":
             continue
-        header = configparser.ConfigParser.SECTCRE.match(line)
-        if header and not _RANGE.match(line):
-            section = header["header"]
+        header = _HEADER.fullmatch(line)
+        if header:
+            section = header[1].strip()
             continue
         group, _, kind = section.partition(":")
         if kind == "children":

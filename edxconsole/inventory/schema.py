@@ -16,7 +16,12 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def hosts_schema() -> dict[str, Any]:
     """The schema as plain data."""
-    return {"$schema": DIALECT, **HostsFile.model_json_schema()}
+    schema = HostsFile.model_json_schema()
+    for body in schema["properties"].values():
+        for mapping in (body, *body.get("anyOf", ())):
+            if "patternProperties" in mapping:
+                mapping["additionalProperties"] = False
+    return {"$schema": DIALECT, **schema}
 
 
 def hosts_schema_text() -> str:
