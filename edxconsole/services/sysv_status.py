@@ -14,7 +14,9 @@ MANAGER = "sysv"
 
 # Arguments: shell patterns of script names. One line per script: NAME STATUS PID START, "-" for none.
 # The pid is that of the script's own pid file, as its header, its settings or custom name it.
+# An ordinary login's PATH has no sbin, where service(8) is.
 SCRIPT = r"""
+PATH=$PATH:/usr/sbin:/sbin
 PATH=$PATH:/usr/sbin:/sbin
 cd /etc/init.d 2>/dev/null || exit 0
 for pattern; do for name in $pattern; do
