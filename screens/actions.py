@@ -41,7 +41,7 @@ class ActionModal(BoxModal[Verb]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = f"Actions · {self._target.title}"
-            yield RowTable("DO", COLUMNS, id="verbs", header=False)
+            yield RowTable("DO", COLUMNS, id="verbs", header_from=0)
             hint = "Enter shows exactly what would be done. Nothing is changed yet."
             yield words(hint if self._armed else f"{hint} The console is read-only.", classes="hint")
             yield words("Esc closes", classes="hint")

@@ -26,8 +26,7 @@ def host_facts(bridge: Bridge, host: HostSnapshot) -> Iterator[Fact]:
     yield Fact("link", f"{look.word}, {when}", look.role, f"{look.glyph} ")
     if host.reason:
         yield Fact("because", host.reason)
-    reached = f"{host.user}@{host.address}" if host.user else host.address
-    yield Fact("reached as", f"{reached} by {host.transport}" if host.transport else reached)
+    yield Fact("reached as", _reached(host))
     if host.hostname:
         python = "a POSIX shell, essentials only" if host.shell_probe else f"Python {host.python}"
         yield Fact("system", f"{host.hostname}, {host.kernel}, {python}")
@@ -46,6 +45,14 @@ def host_facts(bridge: Bridge, host: HostSnapshot) -> Iterator[Fact]:
         yield Fact("not seen", note, Role.UNKNOWN)
     if host.cost is not None:
         yield Fact("costs it", f"{host.cost.cpu:.1f} % of a core, {size(host.cost.rss)} of memory", Role.DIM)
+
+
+def _reached(host: HostSnapshot) -> str:
+    """ "ops@192.0.2.11 by asyncssh", or that no SSH is needed."""
+    if host.transport == "local":
+        return "this machine, without SSH"
+    address = f"{host.user}@{host.address}" if host.user else host.address
+    return f"{address} by {host.transport}" if host.transport else address
 
 
 def component_facts(bridge: Bridge, host: HostSnapshot, component: str) -> Iterator[Fact]:

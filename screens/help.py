@@ -27,7 +27,7 @@ class HelpModal(BoxModal[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Keys that work here"
-            yield RowTable("KEYS", COLUMNS, id="help-keys", header=False)
+            yield RowTable("KEYS", COLUMNS, id="help-keys", header_from=0)
             yield words(
                 "● up   ◐ degraded   ✗ down   ? unknown   ○ absent   ≈ stale   ⊘ lost", classes="hint"
             )

@@ -113,7 +113,7 @@ _WORDS = (
     ("connecting", frozenset({Link.WAITING, Link.CONNECTING, Link.AUTHENTICATING, Link.PROBING}), Role.DIM),
     ("stale", frozenset({Link.STALE}), Role.DEGRADED),
     ("lost", frozenset({Link.LOST}), Role.DOWN),
-    ("unreachable", frozenset({Link.BACKOFF}), Role.DOWN),
+    ("unreached", frozenset({Link.BACKOFF}), Role.DOWN),
     ("refused", frozenset({Link.REFUSED}), Role.DOWN),
     ("closed", frozenset({Link.CLOSED}), Role.DIM),
 )

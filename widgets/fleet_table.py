@@ -14,7 +14,7 @@ from widgets.words import size
 
 COLUMNS = (
     Column("  host", 10, 0, grow=2, most=28),
-    Column("link", 14, 0),
+    Column("link", 16, 0),
     Column("load", 5, 1, right=True),
     Column("/core", 5, 6, right=True),
     Column("cpu", 12, 4),
@@ -33,7 +33,7 @@ class FleetTable(RowTable):
     """Hosts down the side, in inventory order."""
 
     def __init__(self, clock: Clock, *, id: str | None = None) -> None:
-        super().__init__("HOSTS", COLUMNS, id=id, empty="no host in hosts.yaml")
+        super().__init__("HOSTS", COLUMNS, id=id, empty="no host in hosts.yaml", header_from=3)
         self._clock = clock
         self._made: dict[str, tuple[HostSnapshot, str, Row]] = {}
 

@@ -57,6 +57,13 @@ class LineStore:
         if not self._run_tag or self._run_tag[-1] != tag:
             self._run_first.append(self.end)
             self._run_tag.append(tag)
+        start = 0
+        while start < len(raw):
+            stop = raw.find(b"\n", min(start + _BLOCK, len(raw)) - 1) + 1
+            self._append(raw[start:stop])
+            start = stop
+
+    def _append(self, raw: bytes) -> None:
         self._open.append(raw)
         self._open_bytes += len(raw)
         self.end += raw.count(b"\n")

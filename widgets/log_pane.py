@@ -91,6 +91,8 @@ class LogPane(Canvas):
         self._hits: array[int] = array("Q")
         self._scanned = 0
         self._paused_at = 0
+        self._base = 0
+        """first line of the store when the view was last placed"""
         self.dropped = 0
         """lines that never reached the pane, in all"""
         self.following = True
@@ -161,8 +163,6 @@ class LogPane(Canvas):
         elif not self.match and self.store.first != self._base:
             self.top = max(0, self.top - (self.store.first - self._base))
         self._base = self.store.first
-
-    _base = 0
 
     def filter(self, match: Match) -> bool:
         """Show only matching lines. Returns whether the search goes on in `update`."""

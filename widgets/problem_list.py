@@ -26,7 +26,7 @@ class ProblemList(RowTable):
     """Keys are "host/component"; the component is empty for a host itself."""
 
     def __init__(self, clock: Clock, *, id: str | None = None) -> None:
-        super().__init__("PROBLEMS", COLUMNS, id=id, empty="nothing wrong", header=False)
+        super().__init__("PROBLEMS", COLUMNS, id=id, empty="nothing wrong", header_from=0)
         self._clock = clock
         self.quiet_word = ""
         """said instead of "nothing wrong" while not every host was heard"""

@@ -117,7 +117,7 @@ class RowTable(Canvas):
         *,
         id: str | None = None,
         empty: str = "nothing here",
-        header: bool = True,
+        header_from: int = 6,
     ) -> None:
         super().__init__(title, id=id)
         self.columns = tuple(columns)
@@ -132,8 +132,11 @@ class RowTable(Canvas):
         self._version: dict[str, int] = {}
         self._known: dict[str, Row] = {}
         self._cache: LRUCache[object, Strip] = LRUCache(256)
+        self.drawn = 0
+        """rows composed anew so far, for tests"""
         self._empty = empty
-        self._header = header
+        self._header_from = header_from
+        """least height at which column titles are shown; 0 is never"""
         self.waiting = "waiting for the first answer"
         self.heard = False
 
@@ -286,7 +289,7 @@ class RowTable(Canvas):
         return len(self.rows)
 
     def head_lines(self) -> int:
-        return 2 if self._header and self.size.height >= 6 else 1
+        return 2 if self._header_from and self.size.height >= self._header_from else 1
 
     def empty_text(self) -> str:
         if not self.heard:
@@ -314,6 +317,7 @@ class RowTable(Canvas):
         )  # fmt: skip
         strip = self._cache.get(key)
         if strip is None:
+            self.drawn += 1
             strip = self._cache[key] = self._row_strip(row, ground, width)
         return strip
 

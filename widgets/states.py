@@ -46,7 +46,7 @@ LINK = {
     Link.LIVE: Look("●", "live", Role.UP),
     Link.STALE: Look("≈", "stale", Role.DEGRADED),
     Link.LOST: Look("⊘", "lost", Role.DOWN),
-    Link.BACKOFF: Look("⊘", "unreachable", Role.DOWN),
+    Link.BACKOFF: Look("⊘", "unreached", Role.DOWN),
     Link.REFUSED: Look("✗", "refused", Role.DOWN),
     Link.CLOSED: Look("○", "closed", Role.DIM),
 }
