@@ -103,9 +103,11 @@ def _groups(document: Document, typed: HostsFile) -> dict[str, tuple[str, ...]]:
     """Groups with their patterns expanded, in file order of the hosts they name."""
     result: dict[str, tuple[str, ...]] = {}
     for group, members in (typed.groups or {}).items():
-        if group in typed.hosts or group == RESERVED:
-            why = "is every host by itself" if group == RESERVED else "is a host already"
-            document.report(("groups", group), f"a group can't be called {group!r}, that {why}")
+        if group == RESERVED:
+            document.report(("groups", group), "a group can't be called 'all', that is every host already")
+        elif group in typed.hosts and members != (group,):
+            text = f"a group can't be called {group!r}, that is a host; only that host alone may be in it"
+            document.report(("groups", group), text)
         found: dict[str, None] = {}
         for index, member in enumerate(members):
             matched = match_names(member, typed.hosts)

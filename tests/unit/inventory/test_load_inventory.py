@@ -123,7 +123,10 @@ def test_words_that_yaml_1_1_takes_for_something_else(tmp_path: Path, word: str)
             ":2: hosts.a.address: a local host has no address; remove it",
         ),
         ("hosts: {all: }\n", ":1: hosts.all: a host can't be called 'all'"),
-        ("hosts: {a: }\ngroups: {a: [a]}\n", ":2: groups.a: a group can't be called 'a', that is a host"),
+        (
+            "hosts: {a: , b: }\ngroups: {a: [a, b], b: [b]}\n",
+            ":2: groups.a: a group can't be called 'a', that is a host",
+        ),
         ('hosts:\n  "a\\e[31m":\n', ":2: hosts: the key 'a\\x1b[31m' holds control characters"),
         ('cluster: "a\\u202e"\nhosts: {a: }\n', ":1: cluster: holds control or invisible characters"),
         ("hosts:\n\ta: b\n", ":2: is not YAML here"),
