@@ -30,7 +30,7 @@ class OnePane(App[None]):
         self.theme = "edx-dark"
 
     def compose(self) -> ComposeResult:
-        yield LogPane(id="log", budget=400_000)
+        yield LogPane(id="log", budget=280_000)
 
     @property
     def pane(self) -> LogPane:
