@@ -15,6 +15,7 @@ from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
 from edxconsole.inventory.model import Inventory
 from widgets.bars import Armed
+from widgets.change_list import Changes
 from widgets.clock import Clock
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Bridge:
         self.titles = {name: component.title for name, component in catalog.components.items()}
         self.cluster = waiting(inventory, clock.now())
         self.changed: float | None = None
+        self.changes = Changes()
         self._engine: Engine | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -91,6 +93,7 @@ class Bridge:
             fresh = self._engine.snapshot
             if fresh is not self.cluster and fresh.version != self.cluster.version:
                 self.changed = self.clock.now()
+                self.changes.note(self.cluster, fresh, self.changed)
             self.cluster = fresh
         return self.cluster
 

@@ -11,6 +11,7 @@ from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
 from screens.details import component_facts, host_facts
 from screens.live import LiveScreen
 from screens.place import Place, Target, Visit
+from widgets.change_list import ChangeList
 from widgets.detail_view import DetailView
 from widgets.fleet_table import FleetTable
 from widgets.matrix_view import MatrixView
@@ -34,6 +35,7 @@ class ClusterScreen(LiveScreen):
                 ProblemList(clock, id="problems"),
                 FleetTable(clock, id="fleet"),
                 DetailView("SELECTED", id="detail", empty="select a host or a component"),
+                ChangeList(id="changes"),
                 classes="side",
                 id="left",
             ),
@@ -50,6 +52,7 @@ class ClusterScreen(LiveScreen):
         fleet.show_hosts(cluster.hosts.values())
         self._fit(fleet, 2 + max(1, min(len(cluster.hosts), self._most(0.3))))
         self.query_one(MatrixView).show_matrix(cluster.hosts, self.bridge.titles)
+        self.query_one(ChangeList).show_changes(self.bridge.changes, self.bridge.titles)
         self._show_detail()
 
     def _most(self, share: float) -> int:
@@ -71,10 +74,10 @@ class ClusterScreen(LiveScreen):
             return pane.host, pane.cursor_key or ""
         if isinstance(pane, FleetTable):
             return pane.cursor_key or "", ""
-        if isinstance(pane, ProblemList) and pane.cursor_key:
-            host, _, component = pane.cursor_key.rstrip("+").partition("/")
+        if isinstance(pane, ProblemList | ChangeList) and pane.cursor_key:
+            host, _, component = pane.cursor_key.rpartition(" ")[2].rstrip("+").partition("/")
             return host, component
-        return "", ""
+        return self.query_one(FleetTable).cursor_key or "", ""
 
     def _show_detail(self) -> None:
         host_name, component = self.selection()

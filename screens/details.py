@@ -105,11 +105,11 @@ def evidence_facts(bridge: Bridge, host: HostSnapshot, instance: Instance) -> It
 
 
 def workers(instance: Instance) -> str:
-    """ "3 found, 4 expected" """
+    """ "3 found, 4 usual" """
     found = "unknown" if instance.workers_found is None else str(instance.workers_found)
     if instance.workers_expected is None:
         return f"{found} found"
-    return f"{found} found, {instance.workers_expected} expected"
+    return f"{found} found, {instance.workers_expected} usual"
 
 
 def _catalog_facts(bridge: Bridge, known: Component) -> Iterator[Fact]:

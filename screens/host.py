@@ -68,7 +68,21 @@ class HostScreen(LoggingScreen):
         self.query_one(ServiceTable).show_host(host, self.bridge.titles)
         self.query_one(ProgramTable).show_host(host)
         self.query_one(PortTable).show_host(host, self.bridge.titles)
+        self._share_height(max(len(table.rows) for table in self.query(RowTable)))
         self._link(follow=self.following is not None and self.following.wanted is None)
+
+    def _share_height(self, rows: int) -> None:
+        """On a wide screen tables take what they need, up to half; the log has the rest."""
+        panes = self.query_one(".panes")
+        if not self.has_class("-wide"):
+            panes.styles.clear_rule("grid_rows")
+            return
+        wanted = f"{min(max(8, rows + 3), self.size.height // 2)} 1fr"
+        if wanted != self._shares:
+            self._shares = wanted
+            panes.styles.grid_rows = wanted
+
+    _shares = ""
 
     def place_words(self) -> str:
         host = self.host

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edxconsole.cluster.model import HostSnapshot, Instance
+from edxconsole.cluster.model import HostSnapshot, Instance, State
 from widgets.cells import Cell, Column, Row, cell
 from widgets.clock import Clock
 from widgets.ink import Role
@@ -60,10 +60,10 @@ class InstanceTable(RowTable):
 
 
 def _workers(instance: Instance) -> Cell:
-    """ "3 of 4", amber when fewer than expected."""
+    """ "3 of 4", amber where that is why it is degraded."""
     expected, found = instance.workers_expected, instance.workers_found
     if expected is None and found is None:
         return cell("")
     text = f"{'?' if found is None else found} of {'?' if expected is None else expected}"
-    short = expected is not None and found is not None and found < expected
-    return cell(f"{text} found" if short else text, Role.DEGRADED if short else Role.DIM)
+    short = instance.state is State.DEGRADED and found != expected
+    return cell(text, Role.DEGRADED if short else Role.DIM)

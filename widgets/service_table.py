@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from edxconsole.cluster.model import HostSnapshot, Instance
+from edxconsole.cluster.model import HostSnapshot, Instance, State
 from edxconsole.cluster.units import Unit, UnitHealth
 from widgets.cells import Cell, Column, Row, cell
 from widgets.clock import Clock
@@ -55,7 +55,7 @@ def _instance_row(host: HostSnapshot, instance: Instance, title: str, now: float
     expected, found = instance.workers_expected, instance.workers_found
     workers = _NONE
     if expected is not None or found is not None:
-        short = expected is not None and found is not None and found < expected
+        short = instance.state is State.DEGRADED and found != expected
         workers = cell(
             f"{'?' if found is None else found}/{'?' if expected is None else expected}",
             Role.DEGRADED if short else Role.DIM,
@@ -64,7 +64,7 @@ def _instance_row(host: HostSnapshot, instance: Instance, title: str, now: float
     cpu = cell(f"{sum(p.cpu for p in processes):.1f}%", Role.DIM) if processes else _NONE
     memory = cell(size(sum(p.rss for p in processes)), Role.DIM) if processes else _NONE
     cells = (*_name_state(look, title, Role.STRONG), _when(instance.since, now), workers, cpu, memory)
-    reason = cell(instance.reason, Role.DIM if look.role is Role.UP else Role.TEXT)
+    reason = _NONE if look.role is Role.UP else cell(instance.reason)
     return Row(f"c:{instance.component}", (*cells, reason), aged=not host.trusted)
 
 

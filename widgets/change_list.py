@@ -1,0 +1,93 @@
+"""ChangeList: what changed lately, newest first, as this console saw it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link, State
+from widgets.cells import Cell, Column, Row, cell
+from widgets.ink import Role
+from widgets.row_table import RowTable
+from widgets.states import LINK, STATE, Look
+from widgets.words import clock_time
+
+COLUMNS = (
+    Column("time", 8, 0),
+    Column("where", 10, 0, grow=1, most=20),
+    Column("what", 12, 0, grow=1, most=22),
+    Column("became", 14, 0),
+    Column("because", 20, 1, grow=6),
+)
+_MOST = 200
+_COMING = frozenset({Link.WAITING, Link.CONNECTING, Link.AUTHENTICATING, Link.PROBING})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that became something else. `component` is "" for the host's link."""
+
+    number: int
+    at: float
+    host: str
+    component: str
+    look: Look
+    text: str
+
+
+class Changes:
+    """Compares snapshots as they come; a host that is the same object costs one comparison."""
+
+    def __init__(self) -> None:
+        self.newest: deque[Change] = deque(maxlen=_MOST)
+        self._count = 0
+
+    def note(self, old: ClusterSnapshot, new: ClusterSnapshot, now: float) -> None:
+        """Remember what differs in links and component states."""
+        for name, host in new.hosts.items():
+            before = old.hosts.get(name)
+            if before is None or before is host:
+                continue
+            for component, look, text in _differences(before, host):
+                self._count += 1
+                self.newest.appendleft(Change(self._count, now, name, component, look, text))
+
+
+def _differences(old: HostSnapshot, new: HostSnapshot) -> Iterator[tuple[str, Look, str]]:
+    if old.link is not new.link and new.link not in _COMING:
+        yield "", LINK[new.link], new.reason
+    if not new.trusted:
+        return
+    before = {i.component: i.state for i in old.instances}
+    for instance in new.instances:
+        was = before.get(instance.component)
+        if was is instance.state or (was is None and (instance.state is State.UP or not old.instances)):
+            continue
+        if was is State.UNKNOWN and instance.state is State.UP and old.link is not Link.LIVE:
+            continue
+        yield instance.component, STATE[instance.state], instance.reason
+
+
+class ChangeList(RowTable):
+    """Rows are never changed once written; keys are "NUMBER host/component"."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("CHANGES SEEN", COLUMNS, id=id, empty="none since this console was opened")
+
+    def show_changes(self, changes: Changes, titles: Mapping[str, str]) -> None:
+        self.show(_row(c, titles.get(c.component, c.component) or "host") for c in changes.newest)
+
+
+def _row(change: Change, title: str) -> Row:
+    look = change.look
+    return Row(
+        f"{change.number} {change.host}/{change.component}",
+        (
+            cell(clock_time(change.at), Role.DIM),
+            cell(change.host, Role.STRONG),
+            cell(title, Role.TEXT if change.component else Role.DIM),
+            Cell(((f"{look.glyph} ", look.role), (look.word, look.role))),
+            cell(change.text, Role.DIM),
+        ),
+    )
