@@ -131,9 +131,10 @@ class SupervisorManager:
     ) -> ActOutcome:
         """Start, stop or restart one program; see ServiceManager.act.
 
-        A restart is two calls, and supervisord forgets the second with its caller: `on_phase` is
-        told "stopping", "stopped", "starting" as they happen, so that a journal which ends at
-        "stopped" names a program that must be started (services.md section 4.5).
+        A restart is two calls, and supervisord forgets the second with its caller: a keeper on the
+        host finishes it when the console does not (supervisor_keeper.py). `on_phase` is told
+        "stopping", "stopped" and "starting" as they happen, and "unguarded: REASON" where there is
+        no keeper: a journal that ends at "stopped" then names a program that must be started.
 
         Raises:
             NotConfirmed: the permit is for something else.
@@ -144,15 +145,7 @@ class SupervisorManager:
         check_permit(permit, host=self._transport.host_name, unit=name, verb=verb)
         if verb is Verb.RELOAD:
             raise ServiceFault(NO_RELOAD, host=self._transport.host_name)
-        act = Act(
-            self._transport.host_name,
-            self._client,
-            lambda: self.program(name),
-            name,
-            permit,
-            deadline,
-            on_phase,
-        )
+        act = Act(self._transport, self._client, lambda: self.program(name), name, permit, deadline, on_phase)
         try:
             return await act.run()
         finally:

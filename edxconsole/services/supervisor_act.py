@@ -12,13 +12,15 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from edxconsole.errors import ActFailed, ServiceFault, ServiceUnavailable
+from edxconsole.errors import ActFailed, ServiceFault, ServiceUnavailable, UnitUnknown
 from edxconsole.services.base import ActOutcome, Permit, Verb
 from edxconsole.services.guard import check_identity
 from edxconsole.services.http1 import ReplyLost
 from edxconsole.services.supervisor_client import SupervisorClient
+from edxconsole.services.supervisor_keeper import begin
 from edxconsole.services.supervisor_program import Program
 from edxconsole.services.text import last_lines
+from edxconsole.transport.base import Transport
 
 POLL = 0.2
 DAEMON_GRACE = 15.0
@@ -35,7 +37,7 @@ def no_phase(text: str) -> None:
 class Act:
     """One act on one program. `observe` reads it fresh; `on_phase` hears each phase as it begins."""
 
-    host: str
+    transport: Transport
     client: SupervisorClient
     observe: Callable[[], Awaitable[Program]]
     name: str
@@ -55,10 +57,13 @@ class Act:
             case Verb.STOP if now.stopped:
                 return self._outcome(f"it was {now.statename} already", already=True)
         check_identity(self.permit, now.identity)
-        if self.permit.verb is not Verb.START:
-            now = await self._stop(now)
-        if self.permit.verb is not Verb.STOP:
-            now = await self._start(now)
+        match self.permit.verb:
+            case Verb.START:
+                now = await self._start(now)
+            case Verb.STOP:
+                now = await self._stop(now)
+            case _:
+                now = await self._restart(now)
         return self._outcome(f"{now.statename} {now.detail}".strip() if now.stopped else str(now.identity))
 
     async def _settled(self) -> Program:
@@ -71,6 +76,23 @@ class Act:
         while now.statename == "STARTING" and self.permit.before.pid is None:
             await self._pause(now)
             now = await self._read()
+        return now
+
+    async def _restart(self, now: Program) -> Program:
+        """Stop and start, with a keeper on the host that starts it should we not get that far."""
+        keeper = await begin(self.transport, self.client, now, self.deadline, permit=self.permit)
+        if isinstance(keeper, str):
+            self.on_phase(f"unguarded: {keeper}")
+            return await self._start(await self._stop(now))
+        try:
+            now = await self._start(await self._stop(now))
+        except (ActFailed, ServiceFault, UnitUnknown):
+            await keeper.dismiss()
+            raise
+        except BaseException:
+            await asyncio.shield(keeper.let_go())
+            raise
+        await keeper.dismiss()
         return now
 
     async def _stop(self, now: Program) -> Program:
@@ -177,7 +199,7 @@ class Act:
         elif now.statename != "STOPPING":
             tail = last_lines(await self._log_tail())
             parts += [f"its log ends: {tail}"] if tail else []
-        return ActFailed(", ".join(parts), host=self.host, remedy=remedy)
+        return ActFailed(", ".join(parts), host=self.transport.host_name, remedy=remedy)
 
     async def _log_tail(self) -> bytes:
         return await self.client.log_tail(self.name, "stderr") or await self.client.log_tail(

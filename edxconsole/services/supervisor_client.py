@@ -126,6 +126,11 @@ class SupervisorClient:
                 return parse(result.text, self._config_path)
         return ServerConfig()
 
+    @property
+    def credentials(self) -> Credentials | None:
+        """What the open connection authenticated with; None when no password was asked for."""
+        return self._auth
+
     def release(self) -> None:
         """End a relay, which occupies one of the host's few sessions; keep a forwarded stream."""
         if self.route is not None and self.route.rung.endswith("relay"):

@@ -17,7 +17,6 @@ MANAGER = "sysv"
 # An ordinary login's PATH has no sbin, where service(8) is.
 SCRIPT = r"""
 PATH=$PATH:/usr/sbin:/sbin
-PATH=$PATH:/usr/sbin:/sbin
 cd /etc/init.d 2>/dev/null || exit 0
 for pattern; do for name in $pattern; do
   [ -x "$name" ] || continue

@@ -1,0 +1,140 @@
+"""A restart whose console dies in the middle is finished on the host: real supervisords 3.0 to 4.3."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from edxconsole.cluster.units import UnitHealth
+from edxconsole.errors import ActFailed
+from edxconsole.inventory.model import Host
+from edxconsole.services.base import Permit, Verb
+from edxconsole.services.supervisor import SupervisorManager
+from edxconsole.transport.local_transport import LocalTransport
+from tests.unit.services.daemon import Daemon
+from tests.unit.services.waiting import eventually
+
+pytestmark = pytest.mark.timeout(90)
+
+CONSOLE = """
+import asyncio, sys
+from edxconsole.inventory.model import Host
+from edxconsole.services.base import Permit, Verb
+from edxconsole.services.supervisor import SupervisorManager, SupervisorPlace
+from edxconsole.transport.local_transport import LocalTransport
+
+def say(phase):
+    print(phase, flush=True)
+
+async def main(endpoint):
+    transport = LocalTransport(Host(name="here", transport="local"))
+    await transport.connect()
+    manager = SupervisorManager(transport, SupervisorPlace("supervisor:x", endpoint))
+    before = (await manager.observe("slow")).identity
+    permit = Permit("plan", "here", "slow", Verb.RESTART, before)
+    await manager.act("slow", Verb.RESTART, permit=permit, deadline=30, on_phase=say)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+async def local(each_daemon: Daemon) -> AsyncIterator[SupervisorManager]:
+    transport = LocalTransport(Host(name="here", transport="local"))
+    await transport.connect()
+    manager = SupervisorManager(transport, each_daemon.place)
+    await eventually(lambda: is_(manager, UnitHealth.RUNNING))
+    await asyncio.sleep(0.5)
+    yield manager
+    await manager.close()
+    await transport.close()
+
+
+async def is_(manager: SupervisorManager, health: UnitHealth) -> bool:
+    return (await manager.observe("slow")).health is health
+
+
+def keepers() -> list[int]:
+    """Processes of this machine that are keepers."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = entry.read_bytes()
+        except OSError:
+            continue
+        if b"whose restart its console left half done" in text:
+            found.append(int(entry.parent.name))
+    return found
+
+
+async def none_is_left() -> bool:
+    return not keepers()
+
+
+async def restarted(manager: SupervisorManager, old: int | None) -> bool:
+    unit = await manager.observe("slow")
+    return unit.health is UnitHealth.RUNNING and unit.identity.pid != old
+
+
+def begin(
+    manager: SupervisorManager, permit: Permit, phases: list[str], deadline: float
+) -> asyncio.Task[object]:
+    return asyncio.create_task(
+        manager.act("slow", Verb.RESTART, permit=permit, deadline=deadline, on_phase=phases.append)
+    )
+
+
+async def test_a_cancelled_restart_is_finished_on_the_host(local: SupervisorManager) -> None:
+    before = (await local.observe("slow")).identity
+    phases: list[str] = []
+    act = begin(local, Permit("plan", "here", "slow", Verb.RESTART, before), phases, 30)
+    await eventually(lambda: is_(local, UnitHealth.STOPPING))
+    act.cancel()
+    await asyncio.wait({act})
+    assert phases == ["stopping"]
+    await eventually(lambda: restarted(local, before.pid))
+    await eventually(none_is_left)
+
+
+async def test_a_killed_console_leaves_nothing_half_done(
+    local: SupervisorManager, each_daemon: Daemon
+) -> None:
+    before = (await local.observe("slow")).identity
+    argv = [sys.executable, "-c", CONSOLE, f"unix:{each_daemon.socket}"]
+    console = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE)
+    assert console.stdout is not None
+    assert await console.stdout.readline() == b"stopping\n"
+    await eventually(lambda: is_(local, UnitHealth.STOPPING))
+    os.kill(console.pid, signal.SIGKILL)
+    await console.wait()
+    await eventually(lambda: restarted(local, before.pid))
+    await eventually(none_is_left)
+
+
+async def test_a_restart_that_ends_well_leaves_no_keeper(local: SupervisorManager) -> None:
+    before = (await local.observe("slow")).identity
+    phases: list[str] = []
+    await begin(local, Permit("plan", "here", "slow", Verb.RESTART, before), phases, 30)
+    assert phases == ["stopping", "stopped", "starting"]
+    assert not keepers()
+
+
+async def test_a_restart_that_is_given_up_is_not_finished_behind_the_operators_back(
+    local: SupervisorManager,
+) -> None:
+    before = (await local.observe("slow")).identity
+    with pytest.raises(ActFailed, match="start it when it has stopped"):
+        await begin(local, Permit("plan", "here", "slow", Verb.RESTART, before), [], 0.5)
+    assert not keepers()
+    await eventually(lambda: is_(local, UnitHealth.STOPPED))
+    await asyncio.sleep(1)
+    assert await is_(local, UnitHealth.STOPPED)
+    permit = Permit("plan", "here", "slow", Verb.START, (await local.observe("slow")).identity)
+    await local.act("slow", Verb.START, permit=permit, deadline=10)
