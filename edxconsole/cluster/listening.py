@@ -36,6 +36,8 @@ def orphan(
     Under supervisor every process of a program descends from its pid. Other managers have
     members outside that tree (epmd of rabbitmq), so there only a foreign program counts.
     """
+    if unit.identity.pid is not None and unit.identity.pid not in processes:
+        return None  # just restarted: the process table is a moment behind the manager
     seen = tuple(listeners)
     for spec in component.listeners:
         for listener in on_spec(spec, seen):

@@ -7,20 +7,25 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from edxconsole.cluster.attribution import Attribution
 from edxconsole.cluster.backoff import Backoff, is_refusal
 from edxconsole.cluster.connection import Connection, close_quietly
+from edxconsole.cluster.knock import knockable, returned
 from edxconsole.cluster.model import HostSnapshot, Link
 from edxconsole.cluster.store import Change, History, HostStore
 from edxconsole.cluster.watcher import Watcher
 from edxconsole.errors import ConnectionLost, EdxconsoleError
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.probe.launcher import launch
-from edxconsole.transport.base import Transport
+from edxconsole.transport.base import ConnectionInfo, Transport
 
 LIVE_LONG = 10.0
 """seconds live after which a new loss starts the backoff from its beginning"""
+
+REDIAL = 0.7
+"""seconds a login in progress still has when its host is seen to return"""
 
 MakeTransport = Callable[[Host], Transport]
 
@@ -57,6 +62,7 @@ class HostSession:
         self._store = self._new_store()
         self._backoff = Backoff()
         self._again = asyncio.Event()
+        self._info: ConnectionInfo | None = None
         self._was_live = False
         self._lost_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
@@ -160,10 +166,8 @@ class HostSession:
         self.attempts += 1
         if self.attempts == 1:
             self._stand(Link.CONNECTING, "connecting")
-        transport = self._make(self.host)
+        transport = await self._connected()
         try:
-            await transport.connect()
-            self._connected(transport)
             probe = await launch(transport, python=self.host.python, become=self.host.become)
         except BaseException:
             await close_quietly(transport.close(), self.logger)
@@ -183,8 +187,41 @@ class HostSession:
         finally:
             self.connection = None
 
-    def _connected(self, transport: Transport) -> None:
-        info = transport.info
+    async def _connected(self) -> Transport:
+        """A logged-in transport. Dials again when the host, away until now, begins to answer."""
+        while True:
+            dialling = asyncio.create_task(self._dial())
+            place = knockable(self._info)
+            waiting: set[asyncio.Task[Any]] = {dialling}
+            if place is not None:
+                waiting.add(asyncio.create_task(returned(*place)))
+            try:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if not dialling.done():
+                    await asyncio.wait({dialling}, timeout=REDIAL)
+                if dialling.done():
+                    waiting.discard(dialling)
+                    self._logged_in(dialling.result())
+                    return dialling.result()
+            finally:
+                for task in waiting:
+                    task.cancel()
+                ended = await asyncio.gather(*waiting, return_exceptions=True)
+                for transport in ended:
+                    if isinstance(transport, Transport):
+                        await close_quietly(transport.close(), self.logger)
+
+    async def _dial(self) -> Transport:
+        transport = self._make(self.host)
+        try:
+            await transport.connect()
+        except BaseException:
+            await close_quietly(transport.close(), self.logger)
+            raise
+        return transport
+
+    def _logged_in(self, transport: Transport) -> None:
+        info = self._info = transport.info
         self._standing = replace(self._standing, address=info.address, user=info.user, transport=info.kind)
         if not self._was_live:
             self._stand(Link.PROBING, "logged in, starting the probe")

@@ -270,8 +270,10 @@ class HostStore:
     def _since(self, instance: Instance, now: float) -> Instance:
         """A change of state that was witnessed dates from now, not from the start of a process."""
         before = self._history.instances.get(instance.component)
-        if before is not None and before.state is not instance.state and not before.reason.endswith(NOT_YET):
-            self._history.changed[instance.component] = now
+        if before is not None and before.state is not instance.state:
+            first_answer = before.reason.endswith(NOT_YET) and instance.state is State.UP
+            if not first_answer:
+                self._history.changed[instance.component] = now
         witnessed = self._history.changed.get(instance.component)
         if witnessed is None or instance.since == witnessed:
             return instance
