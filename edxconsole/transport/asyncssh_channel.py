@@ -140,10 +140,14 @@ async def _soon(closed: asyncio.Future[None], channel: Any) -> None:
 class ChannelProcess:
     """A command in an asyncssh session channel. `release` gives the session's place back."""
 
-    def __init__(self, channel: Any, session: Channel, release: Callable[[], None]) -> None:
+    def __init__(
+        self, channel: Any, session: Channel, release: Callable[[], None], kill_signal: str = "KILL"
+    ) -> None:
         self._channel = channel
         self._session = session
         self._release: Callable[[], None] | None = release
+        self._kill_signal = kill_signal
+        self._closing = False
         self.stdin = Writer(channel, session, whole=False)
         self.stdout = session.stdout
         self.stderr = session.stderr
@@ -162,13 +166,14 @@ class ChannelProcess:
         return self._session.status
 
     def kill(self) -> None:
-        """SIGKILL to the command's process group, where sshd does that (see command.py)."""
-        if not self._session.exited.done() and not self._channel.is_closing():
-            self._channel.send_signal("KILL")
+        """A signal to the command's process group, where sshd does that (see command.py)."""
+        if not self._session.exited.done() and not self._closing:
+            self._channel.send_signal(self._kill_signal)
 
     async def close(self) -> None:
         if not self._session.closed.done():
             self.kill()
+            self._closing = True
             self._channel.close()
             await _soon(self._session.closed, self._channel)
         self._give_back()

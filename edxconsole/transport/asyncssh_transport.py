@@ -33,7 +33,7 @@ class AsyncsshTransport(SshTransport[Link]):
     async def _open(self, target: Target) -> Link:
         return await open_link(self._pool, target)
 
-    async def _session(self, line: str, *, keep_stderr: bool) -> RunningProcess:
+    async def _session(self, line: str, *, keep_stderr: bool, kill_signal: str) -> RunningProcess:
         connection = self._open_link().connection
         channel, session = await self._guard(
             lambda: connection.create_session(
@@ -41,7 +41,7 @@ class AsyncsshTransport(SshTransport[Link]):
             ),
             SessionRefused,
         )
-        return ChannelProcess(channel, session, self._sessions.release)
+        return ChannelProcess(channel, session, self._sessions.release, kill_signal)
 
     async def _direct(self, endpoint: Endpoint) -> Stream:
         connection = self._open_link().connection

@@ -7,8 +7,9 @@ Facts (ssh.md sections 2, 4 and 9, OpenSSH 9.2 and sudo 1.9.13):
   whether a command is permitted.
 - sshd (9.2) sends signals only where it separates privileges, so not for a root login, and may not
   signal what sudo started. So each command first tells its pid on stderr (a line that is taken
-  out again), and what a signal does not end is killed by process group from a second session,
-  through sudo where it came from sudo. Where that fails as well the error says so.
+  out again), and what a signal does not end is killed with its descendants from a second session,
+  through sudo where it came from sudo (whose `use_pty`, Debian's default, gives the command a
+  session of its own). Where that fails as well the error says so.
 """
 
 from __future__ import annotations
@@ -26,11 +27,23 @@ from edxconsole.transport.base import ByteReader, Process, Result
 
 CHUNK = 256 * 1024
 KILL_WAIT = 0.5
+KILL_TURNS = 10
 LINGER = 1.0
 PID_WITHIN = 64 * 1024
 RunPlain = Callable[[Sequence[str]], Awaitable[Result]]
 
 _TELL_PID = 'echo EDX-PID $$ >&2; exec "$@"'
+_KILL = r"""
+tree=$(ps -e -o pid= -o ppid= | awk -v top="$1" '{ up[$1] = $2 }
+    END { for (i in up) { x = i; while (x in up && x != top && x > 1) x = up[x]; if (x == top) print i } }')
+kill -9 "-$1" ${tree:-"$1"} 2>/dev/null
+[ -z "$2" ] || sudo -n -- kill -9 ${tree:-"$1"} 2>/dev/null || sudo -n -u "$2" -- kill -9 ${tree:-"$1"}
+for turn in 1 2 3 4 5 6 7 8 9 10; do
+    case $(ps -o stat= -p "$1") in ''|Z*) exit 0 ;; esac
+    sleep 0.1
+done
+exit 1
+"""
 _PID = re.compile(rb"EDX-PID (\d+)\r?\n")
 _SUDO_NOISE = re.compile(rb"^sudo: (unable to resolve host|.*: warning)")
 _START_FAILURES = rb": (?:command )?(?:not found|No such file or directory|Permission denied|cannot execute)"
@@ -94,12 +107,14 @@ class PidLine:
         return held or b""
 
 
+def kill_signal(become: str | None) -> str:
+    """sudo passes SIGTERM on; its own SIGKILL would leave the command behind, with no parent."""
+    return "KILL" if become is None else "TERM"
+
+
 def kill_argv(pid: int, become: str | None) -> tuple[str, ...]:
-    """Kills the process group of a command, from another session."""
-    script = 'kill -9 "-$1" 2>/dev/null'
-    if become is not None:
-        script += ' || sudo -n -u "$2" -- kill -9 -- "-$1" || sudo -n -- kill -9 -- "-$1"'
-    return ("sh", "-c", script, "sh", str(pid), become or "")
+    """Kills a command and all that descends from it, from another session."""
+    return ("sh", "-c", _KILL, "sh", str(pid), become or "")
 
 
 async def collect(
@@ -152,11 +167,22 @@ async def collect(
 
 
 async def stop(process: RunningProcess, become: str | None, kill: RunPlain | None) -> bool:
-    """Signal it, then kill it from another session; whether it is known to have ended."""
+    """Signal it, then kill it from another session; whether it is known to have ended.
+
+    A signal before the command has started is lost, so it is sent again until its pid is known.
+    """
     process.kill()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), KILL_WAIT)
-        return True
+    exited = asyncio.ensure_future(process.wait())
+    try:
+        for _ in range(KILL_TURNS):
+            await asyncio.wait((exited,), timeout=KILL_WAIT)
+            if exited.done():
+                return True
+            if process.pid is not None:
+                break
+            process.kill()
+    finally:
+        exited.cancel()
     pid = process.pid
     await process.close()
     if pid is None or kill is None:

@@ -11,7 +11,6 @@ import contextlib
 import errno
 import getpass
 import os
-import platform
 import signal
 from collections.abc import Sequence
 
@@ -25,8 +24,8 @@ from edxconsole.transport.base import (
     Stream,
     TcpEndpoint,
 )
-from edxconsole.transport.command import become_argv, check_start, collect
-from edxconsole.transport.ladder import DirectRefused, Ladder
+from edxconsole.transport.command import become_argv, check_start, collect, kill_signal
+from edxconsole.transport.ladder import DirectRefused, Ladder, port_refused
 from edxconsole.transport.streams import ByteQueue, Gate
 
 STDERR_KEPT = 64 * 1024
@@ -35,7 +34,8 @@ STDERR_KEPT = 64 * 1024
 class LocalProcess(asyncio.SubprocessProtocol):
     """A subprocess as base.Process."""
 
-    def __init__(self, *, keep_stderr: bool) -> None:
+    def __init__(self, *, keep_stderr: bool, kill_signal: str) -> None:
+        self._kill_signal = signal.Signals[f"SIG{kill_signal}"]
         self.stdout = ByteQueue(pause=lambda: self._pipe(1).pause_reading(), resume=lambda: self._resume(1))
         self.stderr = (
             ByteQueue(pause=lambda: self._pipe(2).pause_reading(), resume=lambda: self._resume(2))
@@ -96,10 +96,10 @@ class LocalProcess(asyncio.SubprocessProtocol):
         return code if code >= 0 else None
 
     def kill(self) -> None:
-        """SIGKILL to the process group; what sudo started may not be ours to kill."""
+        """A signal to the process group; what sudo started may not be ours to kill."""
         if not self.exited.done():
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.transport.get_pid(), signal.SIGKILL)
+                os.killpg(self.transport.get_pid(), self._kill_signal)
 
     async def close(self) -> None:
         self.kill()
@@ -210,8 +210,9 @@ class LocalTransport:
 
     @property
     def info(self) -> ConnectionInfo:
+        system = os.uname()
         return ConnectionInfo(
-            "local", address="localhost", user=getpass.getuser(), server=platform.platform()
+            "local", address="localhost", user=getpass.getuser(), server=f"{system.sysname} {system.release}"
         )
 
     async def connect(self) -> None:
@@ -275,7 +276,7 @@ class LocalTransport:
         full = become_argv(argv, become)
         try:
             _, process = await asyncio.get_running_loop().subprocess_exec(
-                lambda: LocalProcess(keep_stderr=keep_stderr),
+                lambda: LocalProcess(keep_stderr=keep_stderr, kill_signal=kill_signal(become)),
                 *full,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -297,11 +298,13 @@ class LocalTransport:
                 reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
             else:
                 reader, writer = await asyncio.open_unix_connection(endpoint.path)
+        except ConnectionRefusedError:
+            raise port_refused(endpoint, self.host_name) from None
         except OSError as error:
             if error.errno == errno.EACCES:
-                raise DirectRefused(error.strerror) from None
+                raise DirectRefused(os.strerror(error.errno)) from None
             raise StreamRefused(
-                f"{endpoint} can't be opened: {error.strerror or error}",
+                f"{endpoint} can't be opened: {os.strerror(error.errno) if error.errno else error}",
                 host=self.host_name,
                 remedy="see whether what should listen there runs",
             ) from None

@@ -12,7 +12,7 @@ import base64
 import contextlib
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -106,20 +106,19 @@ async def _try_keys(attempt: _Attempt, agent: Agent | None) -> None:
     held = list(agent.get_keys()) if agent is not None else []
     plain, locked = await loop.run_in_executor(None, _read_keys, target)
     named = {k.asbytes() for k in plain} | await loop.run_in_executor(None, _public_blobs, locked)
+    certificates = await loop.run_in_executor(None, _certificates, target)
     in_agent = {k.asbytes() for k in held}
     first = [k for k in held if k.asbytes() in named]
     rest = [] if target.identities_only else [k for k in held if k.asbytes() not in named]
     for key in (*first, *(k for k in plain if k.asbytes() not in in_agent), *rest):
-        for form in _forms(key, target):
-            if await attempt.call(attempt.transport.auth_publickey, form):
-                return
+        if await _offer(attempt, key, certificates):
+            return
     for path in locked:
         if (await loop.run_in_executor(None, _public_blobs, [path])) & in_agent:
             continue
         unlocked = await _decrypted(attempt, path)
-        for form in _forms(unlocked, target) if unlocked is not None else ():
-            if await attempt.call(attempt.transport.auth_publickey, form):
-                return
+        if unlocked is not None and await _offer(attempt, unlocked, certificates):
+            return
 
 
 async def _try_answers(attempt: _Attempt) -> None:
@@ -201,18 +200,21 @@ def _public_blobs(paths: list[Path]) -> set[bytes]:
     return blobs
 
 
-def _forms(key: paramiko.PKey, target: Target) -> Iterator[paramiko.PKey]:
-    """The key with each certificate that fits, then without."""
+def _certificates(target: Target) -> list[Path]:
     paths = [*target.certificate_files, *(Path(f"{p}-cert.pub") for p in target.identity_files)]
-    for path in paths:
-        if path.is_file() and hasattr(key, "public_blob"):
-            try:
-                key.load_certificate(str(path))
-            except (ValueError, OSError, paramiko.SSHException):
-                continue
-            yield key
-            key.public_blob = None
-    yield key
+    return [p for p in paths if p.is_file()]
+
+
+async def _offer(attempt: _Attempt, key: paramiko.PKey, certificates: list[Path]) -> bool:
+    """The key with each certificate that fits, then without; True when one was accepted."""
+    loop = asyncio.get_running_loop()
+    for path in certificates if isinstance(key, paramiko.PKey) else ():
+        with contextlib.suppress(ValueError, OSError, paramiko.SSHException):
+            await loop.run_in_executor(None, key.load_certificate, str(path))
+            if await attempt.call(attempt.transport.auth_publickey, key):
+                return True
+        key.public_blob = None
+    return await attempt.call(attempt.transport.auth_publickey, key)
 
 
 async def _decrypted(attempt: _Attempt, path: Path) -> paramiko.PKey | None:

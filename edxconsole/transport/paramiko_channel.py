@@ -61,14 +61,15 @@ class Channel:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(call, *args)
 
-    def kill(self) -> None:
-        """SIGKILL to the command's process group, where sshd does that (see command.py)."""
+    def kill(self, signal: str) -> None:
+        """A signal to the command's process group, where sshd does that (see command.py)."""
         if not self.exited.done():
-            self._spawn(self._send_kill)
+            self._spawn(self._send_signal, signal)
 
-    async def close(self) -> None:
+    async def close(self, signal: str = "") -> None:
+        """`signal` is sent first, in the same thread."""
         if not self.closed.done():
-            self._spawn(self._close)
+            self._spawn(self._close, "" if self.exited.done() else signal)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self.closed), 2)
         self._end(None)
@@ -114,17 +115,19 @@ class Channel:
         if not self.exited.done():
             self.exited.set_result(None)
 
-    def _send_kill(self) -> None:
+    def _send_signal(self, signal: str) -> None:
         message = paramiko.Message()
         message.add_byte(b"\x62")  # SSH_MSG_CHANNEL_REQUEST
         message.add_int(self.chan.remote_chanid)
         message.add_string("signal")
         message.add_boolean(False)
-        message.add_string("KILL")
+        message.add_string(signal)
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self.chan.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
 
-    def _close(self) -> None:
+    def _close(self, signal: str) -> None:
+        if signal:
+            self._send_signal(signal)
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self.chan.close()
         self.post(self._end, None)
@@ -228,9 +231,10 @@ class Writer:
 class ChannelProcess:
     """A command in a paramiko session channel. `release` gives the session's place back."""
 
-    def __init__(self, channel: Channel, release: Callable[[], None]) -> None:
+    def __init__(self, channel: Channel, release: Callable[[], None], kill_signal: str = "KILL") -> None:
         self._channel = channel
         self._release: Callable[[], None] | None = release
+        self._kill_signal = kill_signal
         self.stdin = channel.writer
         self.stdout = channel.stdout
         self.stderr = channel.stderr
@@ -249,11 +253,10 @@ class ChannelProcess:
         return self._channel.status
 
     def kill(self) -> None:
-        self._channel.kill()
+        self._channel.kill(self._kill_signal)
 
     async def close(self) -> None:
-        self.kill()
-        await self._channel.close()
+        await self._channel.close(self._kill_signal)
         self._give_back()
 
     def _give_back(self) -> None:

@@ -36,7 +36,7 @@ class ParamikoTransport(SshTransport[Link]):
     async def _open(self, target: Target) -> Link:
         return await open_link(self._pool, target)
 
-    async def _session(self, line: str, *, keep_stderr: bool) -> RunningProcess:
+    async def _session(self, line: str, *, keep_stderr: bool, kill_signal: str) -> RunningProcess:
         transport = self._open_link().transport
         try:
             chan = await self._channel(lambda: transport.open_session(timeout=OPEN_TIMEOUT))
@@ -52,7 +52,7 @@ class ParamikoTransport(SshTransport[Link]):
             if isinstance(error, paramiko.SSHException):
                 raise SessionRefused("the command was refused") from None
             raise
-        return ChannelProcess(channel, self._sessions.release)
+        return ChannelProcess(channel, self._sessions.release, kill_signal)
 
     async def _direct(self, endpoint: Endpoint) -> Stream:
         if not isinstance(endpoint, TcpEndpoint):

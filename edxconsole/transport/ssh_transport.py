@@ -15,7 +15,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from edxconsole.errors import ConnectionLost
 from edxconsole.inventory.model import Host
 from edxconsole.transport.base import ConnectionInfo, Endpoint, Process, Result, Stream
-from edxconsole.transport.command import RunningProcess, check_start, collect, command_line
+from edxconsole.transport.command import RunningProcess, check_start, collect, command_line, kill_signal
 from edxconsole.transport.ladder import Ladder
 from edxconsole.transport.pool import ConnectionPool
 from edxconsole.transport.sessions import SessionBudget
@@ -57,7 +57,7 @@ class SshTransport(ABC, Generic[K]):
         """Connect and log in."""
 
     @abstractmethod
-    async def _session(self, line: str, *, keep_stderr: bool) -> RunningProcess:
+    async def _session(self, line: str, *, keep_stderr: bool, kill_signal: str) -> RunningProcess:
         """Start a command; it gives its place in `self._sessions` back. Raises SessionRefused."""
 
     @abstractmethod
@@ -160,6 +160,8 @@ class SshTransport(ABC, Generic[K]):
 
     async def _start(self, argv: Sequence[str], become: str | None, *, keep_stderr: bool) -> RunningProcess:
         line = command_line(argv, become)
-        process = await self._sessions.open(lambda: self._session(line, keep_stderr=keep_stderr))
+        process = await self._sessions.open(
+            lambda: self._session(line, keep_stderr=keep_stderr, kill_signal=kill_signal(become))
+        )
         self._had_session = True
         return process
