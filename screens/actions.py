@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
 
 from edxconsole.catalog.model import ActionSpec, Component
 from edxconsole.services.base import Capabilities, Verb
 from screens.modal import BoxModal, words
 from screens.place import Target
 from widgets.cells import Column, Row, cell
+from widgets.clean import clean
 from widgets.ink import Role
 from widgets.row_table import RowTable
 
@@ -42,9 +45,9 @@ class ActionModal(BoxModal[Verb]):
         with Vertical(classes="box") as box:
             box.border_title = f"Actions · {self._target.title}"
             yield RowTable("DO", COLUMNS, id="verbs", header_from=0)
+            yield words("", id="whole", classes="gap")
             hint = "Enter shows exactly what would be done. Nothing is changed yet."
             yield words(hint if self._armed else f"{hint} The console is read-only.", classes="hint")
-            yield words("Esc closes", classes="hint")
 
     def on_mount(self) -> None:
         table = self.query_one(RowTable)
@@ -68,6 +71,9 @@ class ActionModal(BoxModal[Verb]):
 
     def on_row_table_moved(self, event: RowTable.Moved) -> None:
         event.stop()
+        row = event.table.cursor_row
+        if row is not None:
+            self.query_one("#whole", Static).update(Content(clean(row.cells[1].text)))
 
 
 def _specs(known: Component | None) -> dict[Verb, ActionSpec]:

@@ -48,9 +48,14 @@ class ConfirmModal(BoxModal[bool]):
                 yield Button(f"Do it: {self._plan.verb}", id="run", compact=True)
 
     def on_mount(self) -> None:
-        self.query_one(DetailView).show_whole(plan_facts(self._plan), self.size.height // 2)
+        self.query_one(DetailView).show(plan_facts(self._plan))
+        self.call_after_refresh(self._size_plan)
         self.set_interval(1.0, self._judge)
         self._judge()
+
+    def _size_plan(self) -> None:
+        """As high as the plan needs, once its width is known."""
+        self.query_one(DetailView).show_whole(plan_facts(self._plan), self.size.height // 2)
 
     def _phrase_typed(self) -> bool:
         if not self._typed:
@@ -87,10 +92,15 @@ class ConfirmModal(BoxModal[bool]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         if event.button.id == "arm":
-            self.app.push_screen(ArmModal(self._bridge, self._minutes), lambda _: self._judge())
+            self.app.push_screen(ArmModal(self._bridge, self._minutes), lambda _: self._armed())
         else:
             allowed = self._bridge.is_armed and self._phrase_typed()
             self.dismiss(event.button.id == "run" and allowed)
+
+    def _armed(self) -> None:
+        """Back from arming: on to the phrase, or to Cancel; never onto the button that does it."""
+        self._judge()
+        self.query_one("#phrase" if self._typed else "#cancel").focus()
 
 
 def confirmation_phrase(plan: Plan) -> str:

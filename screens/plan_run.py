@@ -77,8 +77,10 @@ class PlanRun:
             self._steps[event.step] = event.state
             if event.gate is not None:
                 self._gates.setdefault(event.step, {})[event.gate.level] = event.gate
-            elif event.text:
-                self._texts.setdefault(event.step, []).append(event.text)
+            elif event.text and event.text != self.plan.steps[event.step].command:
+                texts = self._texts.setdefault(event.step, [])
+                if event.text not in texts:
+                    texts.append(event.text)
         self.changed()
 
     @property

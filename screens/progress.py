@@ -30,7 +30,7 @@ class ProgressModal(BoxModal[None]):
 
     def on_mount(self) -> None:
         self._run.changed = self._show
-        self._show()
+        self.call_after_refresh(self._show)
 
     def on_unmount(self) -> None:
         self._run.changed = lambda: None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from widgets.canvas import Canvas
 from widgets.clean import clip
 from widgets.clock import Clock
 from widgets.ink import Role
-from widgets.words import clock_time, span
+from widgets.words import clock_time
 
 Runs = tuple[tuple[str, Role], ...]
 
@@ -78,7 +79,7 @@ class Armed:
         if self.until is None or self.until <= monotonic:
             return ((" READ-ONLY ", Role.DIM),)
         left = self.until - monotonic
-        words = f"{span(left)} left" if left >= 60 else "less than 1 min left"
+        words = f"{math.ceil(left / 60)} min left" if left > 60 else "less than 1 min left"
         return ((f" ARMED until {clock_time(now + left)[:5]}, {words} ", Role.ALARM),)
 
 

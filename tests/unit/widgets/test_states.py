@@ -48,7 +48,7 @@ def test_stale_says_for_how_long_since_anything_was_heard() -> None:
 
 @pytest.mark.parametrize(
     ("left", "words"),
-    [(600, "ARMED until 09:51, 10 min left"), (61, "1 min left"), (5, "less than 1 min left")],
+    [(600, "ARMED until 09:51, 10 min left"), (61, "2 min left"), (5, "less than 1 min left")],
 )
 def test_armed_says_until_when(left: float, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
