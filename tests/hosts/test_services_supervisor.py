@@ -9,7 +9,14 @@ import pytest
 
 from edxconsole.cluster.model import Process
 from edxconsole.cluster.units import Unit, UnitHealth
-from edxconsole.errors import ActFailed, IdentityDrift, PermissionMissing, ServiceUnavailable, UnitUnknown
+from edxconsole.errors import (
+    ActFailed,
+    EdxconsoleError,
+    IdentityDrift,
+    PermissionMissing,
+    ServiceUnavailable,
+    UnitUnknown,
+)
 from edxconsole.inventory.model import Inventory
 from edxconsole.services.base import ActOutcome, Permit, ServiceManager, Verb
 from edxconsole.services.hup import find_master, hup_master
@@ -119,6 +126,38 @@ async def test_restart_of_a_real_lms_gives_a_new_gunicorn(
     assert after.health is UnitHealth.RUNNING
     assert after.identity.pid != before.identity.pid
     assert (await said(cluster, host))["lms"] == "RUNNING"
+
+
+async def test_a_restart_whose_ssh_connection_is_killed_is_finished_on_the_host(
+    cluster: LabCluster, connect: Connect
+) -> None:
+    host = cluster.app1
+    manager = supervisor(await connect(host), "tcp:127.0.0.1:9001")
+    before = (await manager.observe("lms")).identity
+    # A stopped process takes no TERM, so it is STOPPING until supervisord kills it after 10 s.
+    await host.ash(f"kill -STOP {before.pid}")
+    permit = Permit("plan", host.name, "lms", Verb.RESTART, before)
+    phases: list[str] = []
+    restart = asyncio.create_task(
+        manager.act("lms", Verb.RESTART, permit=permit, deadline=60, on_phase=phases.append)
+    )
+
+    async def stopping() -> bool:
+        return (await said(cluster, host))["lms"] == "STOPPING"
+
+    await eventually(stopping)
+    await host.ash("pkill -KILL -u ops sshd")
+    outcome = (await asyncio.gather(restart, return_exceptions=True))[0]
+    assert isinstance(outcome, EdxconsoleError)
+    assert phases == ["stopping"]
+
+    async def running() -> bool:
+        return (await said(cluster, host))["lms"] == "RUNNING"
+
+    await eventually(running, 40)
+    again = supervisor(await connect(host), "tcp:127.0.0.1:9001")
+    assert (await again.observe("lms")).identity.pid != before.pid
+    assert await host.ash("pgrep -f 'its console left half don[e]' || true") == ""
 
 
 class ByKill:
