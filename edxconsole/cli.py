@@ -120,7 +120,8 @@ def run(arguments: Sequence[str]) -> int:
     start_logging()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        result = cli.main(list(arguments), prog_name="edxconsole", standalone_mode=False)
+        with cli.make_context("edxconsole", list(arguments)) as context:
+            result = cli.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into words

@@ -53,7 +53,7 @@ async def check_host(
     findings = [_reached(engine, host)]
     findings.append(await _sudo(engine, entry, host))
     findings += _probe(host)
-    findings += await _managers(engine, host)
+    findings += await _managers(engine, entry, host)
     findings += [Finding("sight", State.DEGRADED, *_split(note)) for note in host.notes]
     return findings
 
@@ -156,7 +156,7 @@ def _probe(host: HostSnapshot) -> list[Finding]:
     return [Finding("python", State.UP, f"Python {host.python} runs the probe{cost}")]
 
 
-async def _managers(engine: Engine, host: HostSnapshot) -> list[Finding]:
+async def _managers(engine: Engine, entry: Host, host: HostSnapshot) -> list[Finding]:
     findings = [
         Finding("supervisord", State.DEGRADED, f"{info.config}: {info.error}", "see `edxconsole sudoers`")
         for info in host.supervisors
@@ -167,21 +167,27 @@ async def _managers(engine: Engine, host: HostSnapshot) -> list[Finding]:
     except EdxconsoleError as error:
         return [*findings, Finding("managers", State.DEGRADED, error.cause, error.remedy or "")]
     for manager, ability in abilities.items():
-        findings.append(_manager(manager, ability))
+        findings.append(_manager(manager, ability, entry))
         findings += [Finding("warning", State.DEGRADED, text) for text in ability.warnings]
     if not abilities and not findings:
         findings.append(Finding("managers", State.UNKNOWN, "neither supervisord nor systemd was found"))
     return findings
 
 
-def _manager(manager: str, ability: Capabilities) -> Finding:
+def _manager(manager: str, ability: Capabilities, entry: Host) -> Finding:
+    """Reload is no loss with supervisord: a component that can reload is sent a HUP instead."""
     kind, _, place = manager.partition(":")
     name = {"supervisor": "supervisord"}.get(kind, kind)
     may = ", ".join(v.value for v in Verb if v in ability.verbs) or "look only"
     text = f"{place + ' ' if place else ''}{ability.version} by {ability.route}; you may: {may}".strip()
-    missing = list(dict.fromkeys(ability.missing.values()))
-    state = State.DEGRADED if ability.missing else State.UP
-    return Finding(name, state, text, "; ".join(missing))
+    missing = {v: r for v, r in ability.missing.items() if (kind, v) != ("supervisor", Verb.RELOAD)}
+    if not missing:
+        return Finding(name, State.UP, text)
+    remedies = list(dict.fromkeys(missing.values()))
+    remedy = remedies[0] if len(remedies) == 1 else "install what `edxconsole sudoers` prints"
+    if entry.become is None and len(remedies) > 1:
+        remedy += " and add `become: sudo` to this host in hosts.yaml"
+    return Finding(name, State.DEGRADED, text, remedy)
 
 
 def _split(note: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ def status(selectors: tuple[str, ...], hosts: Path | None, timeout: float, as_js
 
     Exit status: 0 all well, 1 something is wrong, 2 usage or inventory, 3 some host unreachable.
     """
-    opened = open_cluster(hosts, selectors)
+    opened, began = open_cluster(hosts, selectors), time.time()
     snapshot = run(observe(opened, timeout))
     shown = [snapshot.hosts[name] for name in opened.hosts if name in snapshot.hosts]
     instances = [i for h in shown for i in h.instances if opened.means(h.name, i.component)]
@@ -31,7 +31,7 @@ def status(selectors: tuple[str, ...], hosts: Path | None, timeout: float, as_js
     if as_json:
         _print_json(opened, snapshot, shown, instances, code)
     else:
-        _print(opened, snapshot, shown, instances)
+        _print(opened, snapshot, shown, instances, began)
     return code
 
 
@@ -64,9 +64,13 @@ def _print_json(
 
 
 def _print(
-    opened: Opened, snapshot: ClusterSnapshot, shown: list[HostSnapshot], instances: list[Instance]
+    opened: Opened,
+    snapshot: ClusterSnapshot,
+    shown: list[HostSnapshot],
+    instances: list[Instance],
+    began: float,
 ) -> None:
-    out, now = Printer(), time.time()
+    out = Printer()
     problems = [snapshot.problems[i] for i in _problems(opened, snapshot)]
     live = sum(h.trusted for h in shown)
     summary = f"{live} of {count(len(shown), 'host')} live, {count(len(instances), 'component')}, "
@@ -74,8 +78,7 @@ def _print(
     out.line(f"{snapshot.name}  {snapshot.environment}  {summary}{wrong}")
     if problems:
         rows: list[list[Cell | str]] = [
-            [out.state(p.state), p.host, p.component, ago(now - p.since if p.since else None), p.text]
-            for p in problems
+            [out.state(p.state), p.host, p.component, _age(p.since, began), p.text] for p in problems
         ]
         out.line()
         out.table(["PROBLEM", "HOST", "COMPONENT", ">SINCE", "WHAT"], rows)
@@ -83,14 +86,28 @@ def _print(
     out.table(
         ["HOST", "LINK", ">LOAD", ">CPU", ">MEMORY", ">DISK", "ADDRESS"], [_host_row(out, h) for h in shown]
     )
-    for sentence in silent_hosts(shown):
-        if not any(p.text in sentence for p in problems):
-            out.line(sentence)
+    told = {p.host for p in problems if not p.component}
+    for sentence in silent_hosts([h for h in shown if h.name not in told]):
+        out.line(sentence)
     if instances:
         out.line()
         header = ["HOST", "COMPONENT", "STATE", ">WORKERS", "PORTS", ">SINCE", "WHY"]
-        trusted = {h.name: h.trusted for h in shown}
-        out.table(header, [_instance_row(out, i, now, trusted[i.host]) for i in instances])
+        by_name = {h.name: h for h in shown}
+        out.table(header, [_instance_row(out, i, by_name[i.host], began) for i in instances])
+
+
+def _age(since: float | None, began: float) -> str:
+    """How long something is so; "" when it was so when we came, because since when is not known then."""
+    return ago(time.time() - since) if since is not None and since < began else ""
+
+
+def _since(instance: Instance, host: HostSnapshot) -> float | None:
+    """When its state changed, or when the youngest of its units was started, console clock."""
+    starts = [u.since for key in instance.units if (u := host.units.get(key)) is not None and u.since]
+    youngest = max(starts, default=None)
+    if youngest is None:
+        return instance.since
+    return youngest - (host.skew or 0.0)
 
 
 def _host_row(out: Printer, host: HostSnapshot) -> list[Cell | str]:
@@ -112,11 +129,11 @@ def _host_row(out: Printer, host: HostSnapshot) -> list[Cell | str]:
     ]
 
 
-def _instance_row(out: Printer, instance: Instance, now: float, trusted: bool) -> list[Cell | str]:
+def _instance_row(out: Printer, instance: Instance, host: HostSnapshot, began: float) -> list[Cell | str]:
     """A row; on a host that is not live nothing is shown as up."""
-    state = instance.state if trusted else State.UNKNOWN
+    state = instance.state if host.trusted else State.UNKNOWN
     found, wanted = instance.workers_found, instance.workers_expected
     workers = "" if found is None else f"{found}/{wanted}" if wanted is not None else str(found)
-    since = ago(now - instance.since) if instance.since is not None else ""
+    since = _age(_since(instance, host), began)
     ports = " ".join(str(p) for p in instance.ports)
     return [instance.host, instance.component, out.state(state), workers, ports, since, instance.reason]
