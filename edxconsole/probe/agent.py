@@ -1197,6 +1197,8 @@ class Probe(object):
         ppid = e[PPID] if e is not None else 0
         self.procs.exited(pid)
         self.supervisors.exited(pid, ppid)
+        if pid not in self.procs.p:
+            self.supervisors.scan([], [pid])
         self.loop.sooner('extra', max(mono() + 0.05, self.sampled + 0.15), self.extra)
 
     def watch_logs(self, now):

@@ -369,7 +369,7 @@ def last_lines(fd, size, n):
 
 
 class Files(object):
-    """All follows. Files are looked at by fstat 20 times a second while they move, 12 times otherwise."""
+    """All follows. Files are looked at by fstat 20 times a second while they move, 10 times otherwise."""
 
     LIMIT = 64
 
@@ -411,7 +411,7 @@ class Files(object):
             hot = hot or now < f.busy_until
         self.starved = more or not self.out.room()
         if self.follows:
-            wait = 0.05 if hot else 0.08
+            wait = 0.05 if hot else 0.1
             self.loop.at(self, now + wait, self.poll)
 
 

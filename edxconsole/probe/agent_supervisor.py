@@ -151,17 +151,17 @@ class Daemon(object):
         family, where, shown, auth = self.places[self.place]
         self.sock = s = socket.socket(family, socket.SOCK_STREAM)
         s.setblocking(False)
+        if family == socket.AF_UNIX:
+            try:
+                self.owner = self.board.vitals.user(os.stat(where).st_uid)
+            except ERRORS:
+                self.owner = u''
         try:
             s.connect(where)
         except ERRORS as e:
             if code_of(e) != errno.EINPROGRESS:
                 return self.fail(code_of(e))
         self.loop.add(s.fileno(), select.EPOLLOUT, self.event)
-        if family == socket.AF_UNIX:
-            try:
-                self.owner = self.board.vitals.user(os.stat(where).st_uid)
-            except ERRORS:
-                self.owner = u''
 
     def event(self, ev):
         if self.sock is None:

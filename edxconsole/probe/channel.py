@@ -81,6 +81,11 @@ class ProbeChannel:
         lines = ["".join(c if c.isprintable() else " " for c in x).strip() for x in text.splitlines()]
         return " / ".join(x for x in lines[-3:] if x)[:300]
 
+    @property
+    def queued(self) -> int:
+        """Frames that wait for the consumer of `frames()`."""
+        return len(self._queue)
+
     def begin(self, program: bytes) -> None:
         """Send the program and start to read and to ping."""
         with suppress(TransportError):  # the reader finds out why, with the host's own words

@@ -42,7 +42,8 @@ _BOOT = (
     " c=os.read(0,{n}-len(b))\n"
     " if not c: os._exit(0)\n"
     " b+=c\n"
-    "exec(compile(zlib.decompress(b),'edxprobe','exec'),{{'__name__':'__probe__'}})"
+    "g={{'__name__':'__probe__'}}\n"
+    "for b in zlib.decompress(b).split(b'\\0'): exec(compile(b,'edxprobe','exec'),g)"
 )
 
 _TEST = (
@@ -57,7 +58,7 @@ b=$1 f=$2 s=$3 t=$4
 shift 4
 for p in "$@"; do
   c=$(command -v "$p" 2>/dev/null) || continue
-  case $p in *python3*|*platform*) o='-I -S';; *) o='-E -s -S';; esac
+  case $p in *python3*|*platform*) o='-I -S -OO';; *) o='-E -s -S -OO';; esac
   "$c" $o -c "$t" </dev/null >/dev/null 2>&1 || continue
   if [ "$s" = sudo ] && [ "$(id -u)" != 0 ]; then
     sudo -n -- "$c" $o -c "$b" $f
@@ -81,8 +82,12 @@ def source(name: str) -> bytes:
 
 @functools.cache
 def packed_agent() -> bytes:
-    """The agent's program as it is sent, compressed."""
-    return zlib.compress(b"".join(source(name) for name in AGENT) + b"main()\n", 9)
+    """The agent's program as it is sent, compressed.
+
+    One top-level definition after the other, so that compiling it costs the host 2 MB less.
+    """
+    parts = [part for name in AGENT for part in source(name).split(b"\n\n\n")]
+    return zlib.compress(b"\n\0".join([*parts, b"main()"]), 9)
 
 
 def python_command(python: str | None, become: str | None, read_only: bool) -> list[str]:
