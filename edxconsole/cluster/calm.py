@@ -32,7 +32,7 @@ def steady_vitals(shown: HostVitals | None, new: HostVitals) -> HostVitals:
     calm = replace(
         new,
         load=_load(shown.load, new.load),
-        cpu=steady(shown.cpu, new.cpu, absolute=0.03, relative=0.05),
+        cpu=steady(shown.cpu, new.cpu, absolute=0.05, relative=0.1),
         mem_available=steady_int(
             shown.mem_available, new.mem_available, absolute=max(1, new.mem_total // 200)
         ),

@@ -87,7 +87,7 @@ class WatcherPort:
         self.transport = transport
         self.probe = probe
         self.reported = False
-        """whether its watcher has said anything yet"""
+        """whether its watcher has said something, or looked and waits for a change"""
         self._store = store
         self._bell = bell
         self._routes = routes
@@ -111,6 +111,7 @@ class WatcherPort:
         self._changed(self._store.set_note(source, text))
 
     async def wait_change(self) -> None:
+        self.reported = True
         await self._bell.wait()
 
     def to_console(self, host_time: float) -> float:
