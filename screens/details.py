@@ -97,7 +97,7 @@ def evidence_facts(bridge: Bridge, host: HostSnapshot, instance: Instance) -> It
     for item in instance.evidence:
         look = STATE[item.state]
         age = bridge.clock.monotonic() - item.age.seen
-        old = f", {span(age)} ago" if age >= _FINE or not host.trusted else ""
+        old = f", {span(age)} ago" if item.age.seen > 0 and (age >= _FINE or not host.trusted) else ""
         role = look.role if host.trusted else Role.STALE
         glyph = look.glyph if host.trusted else "≈"
         yield Fact(label, f"{item.source}: {item.text}{old}", role, f"{glyph} ")

@@ -37,36 +37,40 @@ class Change:
 
 
 class Changes:
-    """Compares snapshots as they come; a host that is the same object costs one comparison."""
+    """Compares snapshots as they come; a host that is the same object costs one comparison.
+
+    What is first seen is no change, and neither is not knowing: after down, unknown, down nothing
+    has changed.
+    """
 
     def __init__(self) -> None:
         self.newest: deque[Change] = deque(maxlen=_MOST)
         self._count = 0
+        self._links: dict[str, Link] = {}
+        self._states: dict[tuple[str, str], State] = {}
 
     def note(self, old: ClusterSnapshot, new: ClusterSnapshot, now: float) -> None:
         """Remember what differs in links and component states."""
         for name, host in new.hosts.items():
-            before = old.hosts.get(name)
-            if before is None or before is host:
+            if old.hosts.get(name) is not host:
+                for component, look, text in self._differences(host):
+                    self._count += 1
+                    self.newest.appendleft(Change(self._count, now, name, component, look, text))
+
+    def _differences(self, host: HostSnapshot) -> Iterator[tuple[str, Look, str]]:
+        if host.link not in _COMING:
+            was = self._links.get(host.name)
+            self._links[host.name] = host.link
+            if was is not host.link and (was is not None or host.link is not Link.LIVE):
+                yield "", LINK[host.link], host.reason
+        for instance in host.instances if host.trusted else ():
+            if instance.state is State.UNKNOWN:
                 continue
-            for component, look, text in _differences(before, host):
-                self._count += 1
-                self.newest.appendleft(Change(self._count, now, name, component, look, text))
-
-
-def _differences(old: HostSnapshot, new: HostSnapshot) -> Iterator[tuple[str, Look, str]]:
-    if old.link is not new.link and new.link not in _COMING:
-        yield "", LINK[new.link], new.reason
-    if not new.trusted:
-        return
-    before = {i.component: i.state for i in old.instances}
-    for instance in new.instances:
-        was = before.get(instance.component)
-        if was is instance.state or (was is None and (instance.state is State.UP or not old.instances)):
-            continue
-        if was is State.UNKNOWN and instance.state is State.UP and old.link is not Link.LIVE:
-            continue
-        yield instance.component, STATE[instance.state], instance.reason
+            key = (host.name, instance.component)
+            before = self._states.get(key)
+            self._states[key] = instance.state
+            if before is not None and before is not instance.state:
+                yield instance.component, STATE[instance.state], instance.reason
 
 
 class ChangeList(RowTable):

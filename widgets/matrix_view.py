@@ -125,7 +125,8 @@ def _instance(host: HostSnapshot, instance: Instance | None) -> Cell:
     look = state_on(host, instance.state)
     word = look.word
     expected, found = instance.workers_expected, instance.workers_found
-    if host.trusted and instance.state is State.DEGRADED and expected and found is not None:
-        word = f"{found}/{expected} workers" if found != expected else word
+    short = expected and found is not None and "worker" in instance.reason
+    if host.trusted and instance.state is State.DEGRADED and short:
+        word = f"{found}/{expected} workers"
     role = Role.DIM if look.role is Role.UP else look.role
     return Cell(((f"{look.glyph} ", look.role), (word, role)))

@@ -61,10 +61,9 @@ def state_on(host: HostSnapshot, state: State) -> Look:
     """
     if host.link is Link.LIVE:
         return STATE[state]
-    was = STATE[state].word
-    if host.link is Link.STALE:
-        return Look("≈", f"was {was}", Role.STALE)
-    return Look("?", f"was {was}" if host.link is Link.LOST else "unknown", Role.UNKNOWN)
+    known = state is not State.UNKNOWN and host.link in (Link.STALE, Link.LOST)
+    word = f"was {STATE[state].word}" if known else "unknown"
+    return Look("≈", word, Role.STALE) if host.link is Link.STALE else Look("?", word, Role.UNKNOWN)
 
 
 def unit_on(host: HostSnapshot, health: UnitHealth) -> Look:
