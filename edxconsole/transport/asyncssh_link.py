@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from edxconsole.errors import HandshakeDropped, HostUnreachable, TransportError
+from edxconsole.errors import HandshakeDropped, HostKeyChanged, HostUnreachable, TransportError
 from edxconsole.transport.asyncssh_auth import Client, clean, trusted_keys
 from edxconsole.transport.base import ConnectionInfo
 from edxconsole.transport.dial import Pipe, dial
@@ -239,6 +239,8 @@ class _Login:
             )
         if isinstance(error, asyncssh.PermissionDenied) or "Too many authentication failures" in text:
             return self._clock.denied(text)
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            return HostKeyChanged(f"its host key can't be trusted ({text})", host=name)
         if isinstance(error, asyncssh.KeyExchangeFailed):
             return TransportError(
                 f"no common algorithm with its sshd ({text})",

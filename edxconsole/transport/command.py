@@ -273,7 +273,7 @@ async def check_start(host: str, user: str, result: Result, become: str | None, 
     if become is not None and result.exit_status == 1 and not result.stdout:
         lines = [x for x in result.stderr.splitlines() if x.strip() and not _SUDO_NOISE.match(x)]
         if lines and (all(x.startswith(b"sudo: ") for x in lines) or await _refused(result, become, run)):
-            raise await sudo_refusal(host, user, result.argv, become, _last_line(result.stderr), run)
+            raise await sudo_refusal(host, user, result.argv, become, _last_line(lines[0]), run)
 
 
 async def _refused(result: Result, become: str, run: RunPlain) -> bool:
@@ -284,7 +284,7 @@ async def _refused(result: Result, become: str, run: RunPlain) -> bool:
 async def sudo_refusal(
     host: str, user: str, argv: Sequence[str], become: str, said: str, run: RunPlain
 ) -> CommandFailed:
-    """What sudo did not permit, with the sudoers line that would."""
+    """What sudo did not permit, with the sudoers line that would. `said`: its first line."""
     if re.search(r": command not found$", said):
         return CommandFailed(said.removeprefix("sudo: "), host=host, remedy="install it or correct its path")
     if "unknown user" in said:

@@ -14,7 +14,7 @@ import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import paramiko
 from paramiko.agent import AgentSSH
@@ -25,7 +25,7 @@ from edxconsole.transport.login import LoginClock
 from edxconsole.transport.pool import ConnectionPool
 from edxconsole.transport.ssh_resolve import Target
 
-R = TypeVar("R")
+MANY_FAILURES = 5  # then sshd hangs up (MaxAuthTries 6); paramiko loses its words
 _PASSWORD = re.compile(r"pass\s?(word|code|phrase)", re.IGNORECASE)
 
 
@@ -57,6 +57,7 @@ class _Attempt:
         self.clock = clock
         self.methods: list[str] = ["publickey", "keyboard-interactive", "password"]
         self.last = ""
+        self.failures = 0
 
     async def call(self, auth: Callable[..., list[str]], *args: object) -> bool:
         """One auth request in a thread; True when it was accepted, if only partly."""
@@ -70,8 +71,9 @@ class _Attempt:
             self.last = str(error)
         except (paramiko.SSHException, OSError, EOFError) as error:
             self.last = str(error)
+        self.failures += 1
         if not self.transport.is_active() and not self.done:
-            if "Too many" in str(self.transport.get_exception()) or "Too many" in self.last:
+            if self.failures > MANY_FAILURES:
                 raise self.clock.denied("Too many")
             if not self.last:
                 raise HandshakeDropped("it hung up during login", host=self.target.name)
@@ -227,9 +229,17 @@ async def _decrypted(attempt: _Attempt, path: Path) -> paramiko.PKey | None:
                 phrase = await attempt.clock.ask(f"{'wrong; ' if turn else ''}passphrase of the key {path}")
                 if phrase is None:
                     break
-                with contextlib.suppress(paramiko.SSHException, ValueError, TypeError):
-                    key = await loop.run_in_executor(None, paramiko.PKey.from_path, path, phrase)
+                key = await loop.run_in_executor(None, _unlock, path, phrase)
+                if key is not None:
                     pool.keys["paramiko", path] = key
                     break
         found: paramiko.PKey | None = pool.keys["paramiko", path]
         return found
+
+
+def _unlock(path: Path, phrase: str) -> paramiko.PKey | None:
+    """None when the passphrase is wrong. `PKey.from_path` takes no text for a passphrase."""
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        with contextlib.suppress(paramiko.SSHException, ValueError, OSError):
+            return kind.from_private_key_file(str(path), phrase)
+    return None

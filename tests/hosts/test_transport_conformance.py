@@ -1,3 +1,4 @@
+# ruff: noqa: F401, F811 - fixtures are imported and named again as arguments
 """What asyncssh, paramiko and local all must do, against a real sshd (local: this machine)."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import pytest
 
 from edxconsole.errors import CommandFailed, CommandTimedOut, ConnectionLost, StreamRefused
 from edxconsole.transport.base import TcpEndpoint, Transport, UnixEndpoint
-from tests.support.ssh.fixtures import lab, plain_sshd, reach  # noqa: F401
+from tests.support.ssh.fixtures import lab, plain_sshd, reach
 from tests.support.ssh.lab import Sshd
 from tests.support.ssh.peers import Reach, echo, half_closer, tcp_server, unix_server, until
 
@@ -20,11 +21,11 @@ pytestmark = [
 
 
 @pytest.fixture
-async def host(reach: Reach, plain_sshd: Sshd) -> Transport:  # noqa: F811
+async def host(reach: Reach, plain_sshd: Sshd) -> Transport:
     return await reach.connect(plain_sshd, become="sudo")
 
 
-async def test_says_where_it_is(host: Transport, reach: Reach) -> None:  # noqa: F811
+async def test_says_where_it_is(host: Transport, reach: Reach) -> None:
     assert host.connected
     assert isinstance(host, Transport)
     assert host.info.kind == reach.kind
@@ -69,7 +70,7 @@ async def test_both_outputs_big(host: Transport) -> None:
     assert (len(result.stdout), len(result.stderr)) == (4_000_000, 4_000_000)
 
 
-async def test_too_much_output_is_cut_and_the_command_killed(host: Transport, reach: Reach) -> None:  # noqa: F811
+async def test_too_much_output_is_cut_and_the_command_killed(host: Transport, reach: Reach) -> None:
     result = await host.run(
         ["sh", "-c", f"exec yes cut-{reach.number(4710)}"], timeout=20, max_output=100_000
     )
@@ -78,14 +79,14 @@ async def test_too_much_output_is_cut_and_the_command_killed(host: Transport, re
     assert await until(lambda: not reach.lab.alive(f"yes cut-{reach.number(4710)}"))
 
 
-async def test_timeout_kills_the_command_on_the_host(host: Transport, reach: Reach) -> None:  # noqa: F811
+async def test_timeout_kills_the_command_on_the_host(host: Transport, reach: Reach) -> None:
     with pytest.raises(CommandTimedOut, match=r"web1: `sleep [0-9]*`.*was killed"):
         await host.run(["sleep", reach.number(4711)], timeout=0.3)
     assert await until(lambda: not reach.lab.alive(f"sleep {reach.number(4711)}"))
     assert (await host.run(["true"], timeout=10)).ok
 
 
-async def test_timeout_kills_what_sudo_started(host: Transport, reach: Reach) -> None:  # noqa: F811
+async def test_timeout_kills_what_sudo_started(host: Transport, reach: Reach) -> None:
     with pytest.raises(CommandTimedOut, match="was killed"):
         await host.run(["sleep", reach.number(4712)], timeout=1, become="root")
     assert await until(lambda: not reach.lab.alive(f"sleep {reach.number(4712)}"))
@@ -142,7 +143,7 @@ async def test_stderr_that_nobody_reads_stalls_nothing(host: Transport) -> None:
     await process.close()
 
 
-async def test_closing_a_process_ends_it(host: Transport, reach: Reach) -> None:  # noqa: F811
+async def test_closing_a_process_ends_it(host: Transport, reach: Reach) -> None:
     process = await host.process(["sleep", reach.number(4713)])
     await process.close()
     assert await asyncio.wait_for(process.wait(), 10) is None
@@ -180,7 +181,7 @@ async def test_stream_half_closed_by_the_server(host: Transport) -> None:
             stream.writer.write(b"x")
 
 
-async def test_unix_stream(host: Transport, reach: Reach) -> None:  # noqa: F811
+async def test_unix_stream(host: Transport, reach: Reach) -> None:
     async with unix_server(echo, reach.lab.directory / f"open-{reach.kind}.sock") as path:
         stream = await host.open_stream(UnixEndpoint(str(path)))
         stream.writer.write(b"ping")
