@@ -28,18 +28,14 @@ class Scene:
 
     def shell(self, host: str, script: str) -> None:
         """Run sh in a host. `$R` is what goes before each path. Raises `DemoError` with its last line."""
+        env: dict[str, str] | None = None
         if self.state.mode == LOOPBACK:
-            root = self.path / host
-            argv, env = (
-                ["sh", "-euc", script],
-                os.environ | {"R": str(root)},
-            )
+            root = str(self.path / host)
+            argv = ["sh", "-euc", script]
+            env = os.environ | {"R": root, "EDX_DEMO_ROOT": root}
         else:
-            setup = "R=; " + script
-            argv, env = (
-                [*module_command("enter"), str(self.state.pids[host]), "--", "sh", "-euc", setup],
-                None,
-            )
+            enter = [*module_command("enter"), str(self.state.pids[host]), "--"]
+            argv = [*enter, "sh", "-euc", "R=; " + script]
         done = subprocess.run(
             argv,
             env=env,
@@ -53,14 +49,19 @@ class Scene:
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or [f"exit {done.returncode}"]
             raise DemoError(f"the demo's own command failed: {last[0]}", host=host)
 
+    def need_separate(self, host: str, what: str) -> None:
+        """Raises `DemoError` in a demo without namespaces, whose hosts share the machine's `what`."""
+        if self.state.mode == LOOPBACK:
+            raise DemoError(f"without namespaces the hosts have no {what} of their own", host=host)
+
     def signal_host(self, host: str, number: signal.Signals) -> None:
         """Signal every process of a host."""
+        self.need_separate(host, "processes")
         signal_all(lambda: process_tree(self.state.pids[host]), number)
 
     def plug(self, host: str, up: bool) -> None:
         """Plug a host's network cable in or out."""
-        if self.state.mode == LOOPBACK:
-            raise DemoError("this needs hosts with a network of their own", host=host)
+        self.need_separate(host, "network")
         argv = [*module_command("cable"), str(self.state.holder), veth_name(ADDRESSES[host])]
         done = subprocess.run(
             [*argv, "up" if up else "down"], capture_output=True, text=True, timeout=_SECONDS
@@ -137,8 +138,7 @@ def _shells(host: str, make: str, mend: str) -> tuple[Callable[[Scene], None], C
 
 
 def _fill_disk(scene: Scene) -> None:
-    if scene.state.mode == LOOPBACK:
-        raise DemoError("this needs hosts with a disk of their own", host="app2")
+    scene.need_separate("app2", "disk")
     scene.shell("app2", _FILL)
 
 

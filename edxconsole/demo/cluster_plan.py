@@ -101,7 +101,7 @@ def _ssh_service(machine: Machine) -> Service:
     else:
         argv = (
             sys.executable, "-I", "-m", "edxconsole.demo.sshserver",
-            "0.0.0.0", "22", _HOST_KEY, _AUTHORIZED,
+            "0.0.0.0", "22", _HOST_KEY, _AUTHORIZED, "",
         )  # fmt: skip
     return Service(argv, "/var/log/sshd.log", {"PYTHONDONTWRITEBYTECODE": "1"})
 

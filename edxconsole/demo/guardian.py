@@ -1,7 +1,8 @@
 """`python -m edxconsole.demo.guardian`: the parent of a demo without namespaces.
 
-stdin: one JSON line, a list of {argv, env, cwd, log}; then it stays open. When it closes, however the
-launcher ended, every descendant is killed: as a subreaper it has adopted what was daemonised or orphaned.
+stdin: one JSON line, {base, services: [{argv, env, cwd, log}]}; then it stays open. When it closes, however
+the launcher ended, every descendant is killed (as a subreaper it has adopted what was orphaned), and so is
+what `edxconsole demo --break` started from another shell, known by EDX_DEMO_ROOT in its environment.
 """
 
 from __future__ import annotations
@@ -21,8 +22,17 @@ from edxconsole.demo.namespaces import process_tree, signal_all
 _PATIENCE = 5.0
 
 
-def _descendants() -> list[int]:
-    return process_tree(os.getpid())[1:]
+def marked(base: str) -> list[int]:
+    """Processes of this user whose EDX_DEMO_ROOT lies below `base`."""
+    mark = f"EDX_DEMO_ROOT={base}/".encode()
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                environ = Path(entry.path, "environ").read_bytes()
+                if any(word.startswith(mark) for word in environ.split(b"\0")):
+                    found.append(int(entry.name))
+    return found
 
 
 def _reap(*_: object) -> None:
@@ -34,7 +44,8 @@ def _reap(*_: object) -> None:
 def main() -> None:
     """Entry point."""
     linux.adopt_orphans()
-    for service in json.loads(sys.stdin.readline()):
+    plan = json.loads(sys.stdin.readline())
+    for service in plan["services"]:
         Path(service["log"]).parent.mkdir(parents=True, exist_ok=True)
         with open(service["log"], "ab") as log:
             subprocess.Popen(
@@ -51,8 +62,12 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.read()
     deadline = time.monotonic() + _PATIENCE
-    while _descendants() and time.monotonic() < deadline:
-        signal_all(_descendants, signal.SIGKILL)
+
+    def ours() -> list[int]:
+        return [*process_tree(os.getpid())[1:], *marked(plan["base"])]
+
+    while ours() and time.monotonic() < deadline:
+        signal_all(ours, signal.SIGKILL)
         time.sleep(0.05)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from edxconsole.demo.machine import Machine
 from edxconsole.demo.namespaces import Mode, Net
 from edxconsole.demo.readiness import Reach, wait_live
 from edxconsole.demo.state import DemoState, StateDir, directory
+from edxconsole.demo.traffic import start_traffic
 from edxconsole.errors import DemoError
 
 __all__ = ["BREAKS", "break_", "headless", "mend", "notice", "run_console", "stop"]
@@ -121,7 +122,14 @@ def _choose_mode() -> tuple[Mode | None, str]:
         if reason is None:
             return mode, ""
         reasons.append(reason)
-    return None, reasons[0]
+    return None, _plain(reasons[0])
+
+
+def _plain(reason: str) -> str:
+    """The kernel's word for "no more user namespaces" misleads."""
+    word = reason.rsplit(": ", 1)[-1]
+    full = "user.max_user_namespaces allows no more of them"
+    return full if word == os.strerror(errno.ENOSPC) else word
 
 
 @contextlib.contextmanager
@@ -138,8 +146,7 @@ def _running_net(state: StateDir, mode: Mode, say: Say) -> Iterator[None]:
         )
         reach = Reach(cluster_plan.ADDRESSES, {box.name: box.path("/") for box in boxes})
         wait_live(reach, _LIVE_SECONDS, lambda: next((b.name for b in boxes if not b.alive()), None))
-        traffic = start_traffic(cluster_plan.ADDRESSES["web"], 80)
-        try:
+        with start_traffic(cluster_plan.ADDRESSES["web"], 80):
             line = f"Demo cluster: {', '.join(found.stand_ins)} are stand-ins; everything else is real."
             state.write("hosts.yaml", cluster_plan.outside_inventory(state.path, [line]))
             state.write("inside.yaml", cluster_plan.inside_inventory(state.path, [line]))
@@ -148,17 +155,3 @@ def _running_net(state: StateDir, mode: Mode, say: Say) -> Iterator[None]:
             state.save(DemoState(os.getpid(), mode, pids, found.stand_ins, line))
             say(line)
             yield
-        finally:
-            traffic.kill()
-            traffic.wait()
-
-
-def start_traffic(address: str, lms_port: int) -> subprocess.Popen[bytes]:
-    """Start the learners; they end with this thread."""
-    return subprocess.Popen(
-        [*namespaces.module_command("traffic"), address, str(lms_port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )

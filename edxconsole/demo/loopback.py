@@ -21,6 +21,7 @@ from edxconsole.demo.machine import Machine
 from edxconsole.demo.readiness import Reach, wait_live
 from edxconsole.demo.rootfs import USER_NAME
 from edxconsole.demo.state import LOOPBACK, DemoState, StateDir
+from edxconsole.demo.traffic import start_traffic
 from edxconsole.errors import DemoError
 
 if TYPE_CHECKING:
@@ -39,18 +40,20 @@ def running_loopback(state: StateDir, reason: str, timeout: float, say: Say) -> 
     state.write("id_ed25519", keys.operator.private)
     state.write("known_hosts", keys.known_hosts(SSH_PORT, ADDRESSES))
     services = [service for name in ADDRESSES for service in _make_host(state.path, name, keys)]
+    services.insert(0, _ssh_service(state.path))
     guardian = subprocess.Popen(
         namespaces.module_command("guardian"), stdin=subprocess.PIPE, start_new_session=True
     )
     assert guardian.stdin is not None
     try:
-        guardian.stdin.write(json.dumps(services).encode() + b"\n")
+        guardian.stdin.write(json.dumps({"base": str(state.path), "services": services}).encode() + b"\n")
         guardian.stdin.flush()
         reach = Reach(ADDRESSES, {n: state.path / n for n in ADDRESSES}, SSH_PORT, WEB_PORT)
         wait_live(reach, timeout, lambda: None if guardian.poll() is None else "web")
         found = _publish(state, reason)
         say(found.notice)
-        yield found
+        with start_traffic(ADDRESSES["web"], WEB_PORT):
+            yield found
     except BrokenPipeError as error:
         raise DemoError("the demo's guardian process ended") from error
     finally:
@@ -94,15 +97,20 @@ def _make_host(base: Path, name: str, keys: cluster_plan.Keys) -> list[dict[str,
         "HOME": f"{root}/home",
         "LANG": "C.UTF-8",
     }
-    ssh = [*namespaces.module_command("sshserver"), place.listen, str(SSH_PORT)]
-    ssh += [f"{root}/etc/ssh/host_key", f"{root}/etc/ssh/authorized_keys"]
-    started: list[dict[str, object]] = [
-        {"argv": ssh, "env": env, "cwd": str(root), "log": f"{root}/var/log/sshd.log"}
-    ]
+    started: list[dict[str, object]] = []
     for service in contents.services:
         argv, own = list(service.argv), env | dict(service.env)
         started.append({"argv": argv, "env": own, "cwd": str(root), "log": f"{root}{service.log}"})
     return started
+
+
+def _ssh_service(base: Path) -> dict[str, object]:
+    """One server process for all hosts: asyncssh takes 25 MiB."""
+    argv = namespaces.module_command("sshserver")
+    for name, address in ADDRESSES.items():
+        keys = base / name / "etc/ssh"
+        argv += [address, str(SSH_PORT), f"{keys}/host_key", f"{keys}/authorized_keys", str(base / name)]
+    return {"argv": argv, "env": dict(os.environ), "cwd": str(base), "log": f"{base}/sshd.log"}
 
 
 def _write(contents: Contents, root: Path) -> None:

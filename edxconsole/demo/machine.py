@@ -79,7 +79,13 @@ def check_python() -> None:
 def python_binds() -> tuple[Bind, ...]:
     """What a host must see of this Python: its installation, the virtual environment, edxconsole's source."""
     package = Path(edxconsole.__file__).resolve().parent
-    wanted = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), *_real_interpreter(), package}
+    wanted = {
+        Path(sys.base_prefix).resolve(),
+        Path(sys.prefix).resolve(),
+        *_real_interpreter(),
+        package,
+        site_packages(),
+    }
     roots: list[Path] = []
     for path in sorted(wanted, key=lambda p: len(p.parts)):
         if not path.is_relative_to("/usr") and not any(path.is_relative_to(r) for r in roots):

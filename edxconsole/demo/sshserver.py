@@ -1,7 +1,7 @@
-"""`python -m edxconsole.demo.sshserver ADDRESS PORT HOST_KEY AUTHORIZED_KEYS`: where sshd is missing.
+"""`python -m edxconsole.demo.sshserver {ADDRESS PORT HOST_KEY AUTHORIZED_KEYS ROOT}`: for want of sshd.
 
 Real SSH by asyncssh with public keys only: commands, terminals, sftp, and forwards to TCP ports and UNIX
-sockets. Commands run with bash (or sh) in the current directory and environment.
+sockets. Commands run with bash (or sh). ROOT is empty where the host has a root directory of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
 import pty
 import shutil
@@ -35,15 +36,22 @@ class _Server(asyncssh.SSHServer):
         return True
 
 
-async def _handle(process: Process) -> None:
+async def _handle(root: str, process: Process) -> None:
     argv = [_SHELL, "-c", process.command] if process.command else [_SHELL, "-l"]
-    env = os.environ | {"SSH_CONNECTION": "demo"}
-    await (_terminal if process.term_type else _pipes)(process, argv, env)
+    await (_terminal if process.term_type else _pipes)(process, argv, _environment(root), root or None)
 
 
-async def _pipes(process: Process, argv: list[str], env: dict[str, str]) -> None:
+def _environment(root: str) -> dict[str, str]:
+    env = dict(os.environ)
+    if root:
+        env |= {"EDX_DEMO_ROOT": root, "EDX_DEMO_HOST": os.path.basename(root), "HOME": f"{root}/home"}
+        env["PATH"] = f"{root}/edx/bin:" + env.get("PATH", os.defpath)
+    return env
+
+
+async def _pipes(process: Process, argv: list[str], env: dict[str, str], cwd: str | None) -> None:
     child = await asyncio.create_subprocess_exec(
-        *argv, stdin=-1, stdout=-1, stderr=-1, env=env, start_new_session=True
+        *argv, stdin=-1, stdout=-1, stderr=-1, env=env, cwd=cwd, start_new_session=True
     )
     assert child.stdin
     assert child.stdout
@@ -78,13 +86,13 @@ async def _pump(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -
             await sink.drain()
 
 
-async def _terminal(process: Process, argv: list[str], env: dict[str, str]) -> None:
+async def _terminal(process: Process, argv: list[str], env: dict[str, str], cwd: str | None) -> None:
     leader, follower = pty.openpty()
     width, height, _, _ = process.term_size
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
     child = await asyncio.create_subprocess_exec(
         "setsid", "-c", *argv, stdin=follower, stdout=follower, stderr=follower,
-        env=env | {"TERM": process.term_type or "dumb"},
+        env=env | {"TERM": process.term_type or "dumb"}, cwd=cwd,
     )  # fmt: skip
     os.close(follower)
     await process.redirect(stdin=os.dup(leader), stdout=leader, send_eof=False)
@@ -99,19 +107,20 @@ def _exit(process: Process, code: int) -> None:
 
 
 async def _main() -> None:
-    address, port, host_key, authorized = sys.argv[1:5]
-    await asyncssh.create_server(
-        _Server,
-        address,
-        int(port),
-        server_host_keys=[host_key],
-        authorized_client_keys=authorized,
-        process_factory=_handle,
-        encoding=None,
-        sftp_factory=True,
-        reuse_address=True,
-    )
-    print(f"listening on {address} port {port}", flush=True)
+    words = iter(sys.argv[1:])
+    for address, port, host_key, authorized, root in zip(words, words, words, words, words, strict=True):
+        await asyncssh.create_server(
+            _Server,
+            address,
+            int(port),
+            server_host_keys=[host_key],
+            authorized_client_keys=authorized,
+            process_factory=functools.partial(_handle, root),
+            encoding=None,
+            sftp_factory=True,
+            reuse_address=True,
+        )
+        print(f"listening on {address} port {port}", flush=True)
     await asyncio.Event().wait()
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 from edxconsole.demo import linux
+from edxconsole.demo.namespaces import module_command
 
 _COURSE = "/courses/course-v1:edX+DemoX+2016"
 _LMS = (
@@ -17,6 +21,23 @@ _LMS = (
 )  # fmt: skip
 _CMS = ("/home/", "/course/course-v1:edX+DemoX+2016", "/heartbeat")
 _AGENTS = ("Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0 (iPad)", "edX.mobile 4.1", "ELB-HealthChecker/1.0")
+
+
+@contextlib.contextmanager
+def start_traffic(address: str, lms_port: int) -> Iterator[None]:
+    """Learners for as long as the context lasts, or this thread."""
+    process = subprocess.Popen(
+        [*module_command("traffic"), address, str(lms_port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _one(address: str, lms_port: int) -> None:
