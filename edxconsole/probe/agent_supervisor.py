@@ -413,6 +413,7 @@ class Supervisors(object):
             if d.pid != pid:
                 d.pid = pid
                 d.version = u''
+                d.wants_full = True
                 d.configure()
                 d.kick(mono())
             self.pids[pid] = d

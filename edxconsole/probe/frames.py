@@ -2,7 +2,7 @@
 
 Every frame from the host has `k` (kind), `n` (sequence number, +1 each, from 0) and `t` (the
 host's wall clock, epoch seconds). The dataclasses here are the decoded, bounded, typed forms;
-`decode()` raises ProtocolViolation for anything else. Unknown kinds are ignored, unknown keys
+`Decoder.decode()` in decode.py raises ProtocolViolation for anything else. Unknown kinds are ignored, unknown keys
 too, so that an older console can read a newer probe.
 """
 

@@ -43,7 +43,10 @@ _BOOT = (
     " if not c: os._exit(0)\n"
     " b+=c\n"
     "g={{'__name__':'__probe__'}}\n"
-    "for b in zlib.decompress(b).split(b'\\0'): exec(compile(b,'edxprobe','exec'),g)"
+    "try:\n"
+    " for b in zlib.decompress(b).split(b'\\0'): exec(compile(b,'edxprobe','exec'),g)\n"
+    "except Exception:\n"
+    " import traceback;traceback.print_exc();os._exit(70)"
 )
 
 _TEST = (
@@ -52,7 +55,8 @@ _TEST = (
 )
 
 # $1 boot line, $2 flags, $3 "sudo" or "", $4 test, the rest are interpreters. With sudo there is
-# no exec: a refusal by sudo reads nothing from stdin, so that the second try finds it untouched.
+# no exec: a refusal by sudo (status 1) reads nothing from stdin, so that the second try finds it
+# untouched; the boot line never ends with 1 itself.
 _FIND = """
 b=$1 f=$2 s=$3 t=$4
 shift 4
