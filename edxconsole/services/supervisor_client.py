@@ -1,8 +1,8 @@
 """Speaks to one supervisord: finds a route, authenticates when asked to, makes calls.
 
-Routes, best first: the endpoint the probe told, as the login user; its TCP port (edX's stock
-configuration has 127.0.0.1:9001 without a password); its UNIX socket through a relay as its
-owner, by sudo.
+Routes, best first: the endpoint the probe told, unless it is a socket of another user; the TCP
+port (edX's stock configuration has 127.0.0.1:9001 without a password), which takes none of the
+host's few sessions; the UNIX socket through a relay as its owner, by sudo.
 """
 
 from __future__ import annotations
@@ -198,7 +198,8 @@ class SupervisorClient:
         told = self._told
         if self.route is not None:
             yield self.route.endpoint
-        if told is not None:
+        foreign = self._owner not in ("", self.transport.info.user) and self.transport.info.user != "root"
+        if told is not None and not (foreign and isinstance(told, UnixEndpoint)):
             yield told
         config = await self.server_config()
         tcp = config.tcp or (DEFAULT_TCP if self._pid is not None else None)

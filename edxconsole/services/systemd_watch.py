@@ -9,6 +9,7 @@ from edxconsole.cluster.units import Unit
 from edxconsole.cluster.watcher import HostPort
 from edxconsole.errors import ServiceUnavailable, StreamRefused
 from edxconsole.services.dbus import BUS, SYSTEM_BUS, DBus, Signal
+from edxconsole.services.hints import Hints
 from edxconsole.services.systemd_bus import subscribe
 from edxconsole.services.systemd_reader import is_pattern, read_one, read_wanted, show_wanted
 from edxconsole.services.systemd_units import MANAGER, unescape_path, wanted
@@ -46,11 +47,14 @@ class SystemdWatcher:
             await _Watch(bus, self._patterns).run(host)
 
     async def _by_hints(self, host: HostPort) -> None:
-        """`systemctl show` now, and after processes changed, at most each SHOW_EVERY seconds."""
+        """`systemctl show` now, and after daemons changed, at most each SHOW_EVERY seconds."""
+        hints = Hints(host)
+        units = await show_wanted(host.transport, self._patterns)
         while True:
-            _report(host, await show_wanted(host.transport, self._patterns))
-            await asyncio.sleep(SHOW_EVERY)
-            await host.wait_change()
+            _report(host, units)
+            if await hints.changed(within=PULSE):
+                await asyncio.sleep(SHOW_EVERY)
+                units = await show_wanted(host.transport, self._patterns)
 
 
 class _Watch:

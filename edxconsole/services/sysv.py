@@ -18,6 +18,7 @@ from edxconsole.errors import (
 )
 from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb
 from edxconsole.services.guard import check_identity, check_permit
+from edxconsole.services.hints import Hints
 from edxconsole.services.sudo import allowed, rule
 from edxconsole.services.sysv_status import MANAGER, SCRIPT, parse
 from edxconsole.services.text import clean
@@ -26,6 +27,8 @@ from edxconsole.transport.base import Result, Transport
 STATUS_TIMEOUT = 20.0
 EVERY = 5.0
 """seconds at least between two looks, however much changes"""
+PULSE = 10.0
+"""seconds after which what is known is reported again"""
 VERBS = frozenset(str(verb) for verb in Verb)
 _NAME = re.compile(r"[A-Za-z0-9][\w.+@-]*")
 
@@ -139,14 +142,17 @@ class SysvManager:
 
 
 class SysvWatcher:
-    """Reports init scripts: once, then after processes changed, at most each 5 s. Implements Watcher."""
+    """Reports init scripts: once, then after daemons changed, at most each 5 s. Implements Watcher."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
         self._patterns = patterns
 
     async def run(self, host: HostPort) -> None:
+        hints = Hints(host)
+        units = await read_scripts(host.transport, self._patterns)
         while True:
-            units = await read_scripts(host.transport, self._patterns)
+            # With no daemon come or gone, what was read is as true now as then.
             host.report_units(MANAGER, units.values(), at=time.time() + (host.snapshot.skew or 0.0))
-            await asyncio.sleep(EVERY)
-            await host.wait_change()
+            if await hints.changed(within=PULSE):
+                await asyncio.sleep(EVERY)
+                units = await read_scripts(host.transport, self._patterns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from edxconsole.errors import CommandTimedOut, StreamRefused
+from edxconsole.errors import CommandFailed, CommandTimedOut, StreamRefused
 from edxconsole.transport.base import (
     ConnectionInfo,
     Endpoint,
@@ -61,7 +61,7 @@ class Here:
         return Result(tuple(argv), process.returncode, out[:max_output], err[:max_output])
 
     async def process(self, argv: Sequence[str], *, become: str | None = None) -> Process:
-        raise NotImplementedError
+        raise CommandFailed("this transport starts nothing that stays", host=self.host_name)
 
     async def open_stream(self, endpoint: Endpoint, *, timeout: float = 5.0) -> Stream:
         self.opened.append(endpoint)

@@ -13,7 +13,7 @@ from edxconsole.cluster.units import Identity, UnitHealth
 from edxconsole.errors import PermissionMissing, ServiceUnavailable
 from edxconsole.services.base import ActOutcome, Permit, Verb
 from edxconsole.services.supervisor import SupervisorManager, SupervisorPlace
-from edxconsole.transport.base import TcpEndpoint, UnixEndpoint
+from edxconsole.transport.base import ConnectionInfo, TcpEndpoint, UnixEndpoint
 from tests.unit.services.daemon import Daemon, free_port
 from tests.unit.services.here import Here
 from tests.unit.services.waiting import eventually
@@ -146,3 +146,14 @@ async def test_a_supervisord_that_is_gone_for_good_is_an_error_not_a_hang(
     daemon.kill()
     with pytest.raises(ServiceUnavailable, match="supervisord can't be reached"):
         await asyncio.wait_for(act, 20)
+
+
+async def test_a_socket_of_another_user_comes_after_the_open_port(
+    here: Here, daemon: Daemon, closing: list[SupervisorManager]
+) -> None:
+    tcp = open_port(daemon)
+    daemon.start()
+    here.info = ConnectionInfo("test", user="ops")
+    closing.append(manager := SupervisorManager(here, replace(daemon.place, owner="www-data")))
+    await manager.list()
+    assert set(here.opened) == {tcp}
