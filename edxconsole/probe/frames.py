@@ -2,8 +2,8 @@
 
 Every frame from the host has `k` (kind), `n` (sequence number, +1 each, from 0) and `t` (the
 host's wall clock, epoch seconds). The dataclasses here are the decoded, bounded, typed forms;
-`Decoder.decode()` in decode.py raises ProtocolViolation for anything else. Unknown kinds are ignored, unknown keys
-too, so that an older console can read a newer probe.
+`Decoder.decode()` in decode.py raises ProtocolViolation for anything else. Unknown kinds and keys
+are ignored, so that an older console can read a newer probe.
 """
 
 from __future__ import annotations
