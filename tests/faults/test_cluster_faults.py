@@ -62,7 +62,7 @@ async def test_a_dead_daemon_is_down_and_so_is_nobody_else(cluster: LabCluster, 
         await until(
             engine, lambda s: state_of(s, "data", "memcached") is State.UP, within=15, what="memcached up"
         )
-        await cluster.data.ash("kill -9 $(cat /run/memcached/memcached.pid)")
+        await cluster.data.ash("kill -9 $(pgrep -x memcached)")
         try:
             await until(
                 engine, lambda s: 11211 not in ports(s.hosts["data"]), within=6, what="port 11211 closed"
