@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
+import signal
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual import events, work
 from textual._path import CSSPathType
 from textual.app import App
@@ -18,7 +21,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerState
 
 from edxconsole.errors import EdxconsoleError
-from edxconsole.settings import Settings
+from edxconsole.settings import Settings, log_file
 from screens.acting import Acting
 from screens.arm import ArmModal
 from screens.bridge import Bridge
@@ -42,6 +45,7 @@ FRAMES = 20
 """frames a second at most for what changes by itself; keys are not held to it"""
 LOG_FRAMES = 12
 _TICK = 1.0
+_log = logging.getLogger("edxconsole.screens")
 _IDLE = 2.0
 _COLLECT_EVERY = 30.0
 
@@ -131,6 +135,10 @@ class EdxConsole(App[int]):
     # Life.
 
     def on_mount(self) -> None:
+        if self._tuned:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit, 128 + number)
         if self._prompter is not None:
             self._prompter.opened()
         self.set_interval(_TICK, self._tick)
@@ -280,7 +288,7 @@ class EdxConsole(App[int]):
         """A defect in a worker is said and logged, and never ends the console."""
         if event.state is WorkerState.ERROR and event.worker.error is not None:
             error = event.worker.error
-            logging.getLogger("edxconsole.screens").error("in %s", event.worker.name, exc_info=error)
+            _log.error("in %s", event.worker.name, exc_info=error)
             text = f"{type(error).__name__} inside the console; the log file has the details."
             self.notify(text, severity="error", markup=False)
 
@@ -299,6 +307,17 @@ class EdxConsole(App[int]):
     def action_suspend_process(self) -> None:
         with self.batch_update():
             super().action_suspend_process()
+
+    def _fatal_error(self) -> None:
+        """A defect ends the console: one sentence on the terminal, the traceback in the log file.
+
+        Textual's own would print the traceback with the local variables of every frame.
+        """
+        error = self._exception
+        _log.error("the console ended by a defect", exc_info=error)
+        said = Text(f"edxconsole ended by a defect of its own, {type(error).__name__}; ")
+        self._exit_renderables.append(said.append(f"the details are in {log_file()}."))
+        self._close_messages_no_wait()
 
     def say_error(self, error: EdxconsoleError) -> None:
         """One sentence; never markup."""
