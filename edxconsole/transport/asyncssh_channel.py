@@ -10,6 +10,7 @@ stops reading.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -168,7 +169,8 @@ class ChannelProcess:
     def kill(self) -> None:
         """A signal to the command's process group, where sshd does that (see command.py)."""
         if not self._session.exited.done() and not self._closing:
-            self._channel.send_signal(self._kill_signal)
+            with contextlib.suppress(OSError):
+                self._channel.send_signal(self._kill_signal)
 
     async def close(self) -> None:
         if not self._session.closed.done():

@@ -40,6 +40,8 @@ class Channel:
         self.status: int | None = None
         self.signal: str | None = None
         self.pid_line = PidLine()
+        self.order = threading.Lock()
+        """held while a request or a close is sent: after a close a request ends the connection"""
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -122,13 +124,14 @@ class Channel:
         message.add_string("signal")
         message.add_boolean(False)
         message.add_string(signal)
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            self.chan.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
+        with self.order, contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            if not self.chan.closed:
+                self.chan.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
 
     def _close(self, signal: str) -> None:
         if signal:
             self._send_signal(signal)
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with self.order, contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self.chan.close()
         self.post(self._end, None)
 

@@ -81,8 +81,23 @@ class Transport(paramiko.Transport):
             ours.exit_status(None, copy.get_text())
         chan._handle_request(message)  # type: ignore[attr-defined]
 
+    def channel_close(self, chan: paramiko.Channel, message: paramiko.Message) -> None:
+        """The host closes a channel; paramiko answers, and no request of ours may follow that.
+
+        sshd ends the whole connection when one does. The wait is bounded because a sender may
+        itself wait for this thread, while keys are exchanged again.
+        """
+        ours = self.watched.get(chan.get_id())
+        held = ours is not None and ours.order.acquire(timeout=1)
+        try:
+            chan._handle_close(message)  # type: ignore[attr-defined]
+        finally:
+            if held and ours is not None:
+                ours.order.release()
+
     _channel_handler_table = {  # noqa: RUF012 - paramiko's own class attribute
         **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
+        97: lambda chan, m: chan.get_transport().channel_close(chan, m),
         98: lambda chan, m: chan.get_transport().channel_request(chan, m),
     }
 
@@ -187,7 +202,7 @@ async def _attempt(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) 
         link = None
         try:
             sock = await _through(via, target) if pipe is None else pipe.sock
-            link = await _start(target, trust, sock, pipe)
+            link = await _start(target, trust, sock, pipe, pool.limits.login_timeout)
             link.via = () if via is None else (via.target.name, *via.via)
             blob = link.transport.get_remote_server_key().asbytes()
             trusted = {k.blob for k in trust.keys} - {k.blob for k in trust.revoked}
@@ -228,8 +243,8 @@ async def _through(via: Link | None, target: Target) -> paramiko.Channel:
         ) from None
 
 
-async def _start(target: Target, trust: Trust, sock: Any, pipe: Pipe | None) -> Link:
-    """Key exchange. Raises HandshakeDropped, TransportError."""
+async def _start(target: Target, trust: Trust, sock: Any, pipe: Pipe | None, limit: float) -> Link:
+    """Key exchange within `limit` seconds. Raises HandshakeDropped, TransportError."""
     loop = asyncio.get_running_loop()
     lost: asyncio.Future[str] = loop.create_future()
 
@@ -248,7 +263,7 @@ async def _start(target: Target, trust: Trust, sock: Any, pipe: Pipe | None) -> 
     options.ciphers = [c for c in CIPHERS if c in options.ciphers]
     options.key_types = _host_keys(trust, options.key_types)
     try:
-        await in_thread(transport.start_client, None, 15)
+        await in_thread(transport.start_client, None, limit)
     except paramiko.ssh_exception.IncompatiblePeer as error:
         await link.close()
         raise TransportError(
@@ -269,7 +284,18 @@ async def _start(target: Target, trust: Trust, sock: Any, pipe: Pipe | None) -> 
     except BaseException:
         await link.close()
         raise
+    if not transport.initial_kex_done:  # start_client returns in silence when its time is over
+        await link.close()
+        raise silent(target, limit)
     return link
+
+
+def silent(target: Target, limit: float) -> HostUnreachable:
+    return HostUnreachable(
+        f"connected, but SSH did not log in within {limit:g} s",
+        host=target.name,
+        remedy="the host may be overloaded, or its sshd waits for DNS",
+    )
 
 
 def _host_keys(trust: Trust, offered: Sequence[str]) -> list[str]:
@@ -284,8 +310,4 @@ async def _log_in(pool: ConnectionPool, target: Target, link: Link, clock: Login
         async with clock.running():
             await authenticate(pool, target, link.transport, clock)
     except TimeoutError:
-        raise HostUnreachable(
-            f"connected, but SSH did not log in within {pool.limits.login_timeout:g} s",
-            host=target.name,
-            remedy="the host may be overloaded, or its sshd waits for DNS",
-        ) from None
+        raise silent(target, pool.limits.login_timeout) from None
