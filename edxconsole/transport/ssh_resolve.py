@@ -26,6 +26,7 @@ from edxconsole.errors import HostUnreachable, InventoryError
 from edxconsole.inventory.model import Host
 
 _NAME = re.compile(r"[A-Za-z0-9._:%@\[\]-]+\Z")
+MOST_SPACES = 4
 _JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?/?\Z")
 
 
@@ -209,8 +210,13 @@ def _known_hosts(said: Mapping[str, list[str]], tokens: Mapping[str, str]) -> li
     }
     for word, default in defaults.items():
         value = said.get(word, [default])[0]
-        if value != "none":
-            found += [_path(x, tokens) for x in {value: None, **dict.fromkeys(value.split(" "))} if x]
+        words = value.split(" ") if value != "none" else []
+        joins = [
+            " ".join(words[i:j])
+            for i in range(len(words))
+            for j in range(i + 1, min(i + MOST_SPACES, len(words)) + 1)
+        ]
+        found += [_path(x, tokens) for x in joins if x]
     return found
 
 
