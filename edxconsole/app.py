@@ -5,13 +5,23 @@ The only module of this package that knows of Textual; the command line imports 
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import sys
+import threading
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edxconsole.catalog.model import Catalog
 from edxconsole.inventory.model import Inventory
 from edxconsole.settings import Settings
+
+if TYPE_CHECKING:
+    from edxconsole.engine import Engine, EngineThread
+    from edxconsole.transport.base import Prompter
+
+T = TypeVar("T")
 
 _ENVIRONMENT = {"TEXTUAL_FPS": "120", "TEXTUAL_ANIMATIONS": "none", "ESCDELAY": "50"}
 """read by Textual when it is imported"""
@@ -37,7 +47,6 @@ def run_app(
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    from edxconsole.engine import Engine, EngineThread
     from screens.bridge import Bridge
     from screens.console import EdxConsole
     from screens.prompting import ModalPrompter
@@ -48,9 +57,7 @@ def run_app(
     catalog = catalog or _catalog()
     inventory = inventory or _inventory(hosts, catalog)
     prompter = ModalPrompter()
-    known, found = inventory, catalog
-    thread = EngineThread(lambda: Engine(known, found, prompter=prompter))
-    bridge = Bridge(thread, inventory, catalog, Clock())
+    bridge = Bridge(LateEngine(inventory, catalog, prompter), inventory, catalog, Clock())
     app = EdxConsole(
         bridge,
         settings=settings,
@@ -64,6 +71,50 @@ def run_app(
     finally:
         bridge.close()
     return status if status is not None else app.return_code or 0
+
+
+class LateEngine:
+    """An EngineThread whose engine is imported, in a thread, only when it is started.
+
+    The engine and the SSH library cost as much to import as Textual: the first frame comes first.
+    """
+
+    def __init__(self, inventory: Inventory, catalog: Catalog, prompter: Prompter) -> None:
+        self._make = (inventory, catalog, prompter)
+        self._thread: EngineThread | None = None
+        self._importer = threading.Thread(target=self._import, name="engine-import", daemon=True)
+
+    def _import(self) -> None:
+        from edxconsole.engine import Engine, EngineThread
+
+        inventory, catalog, prompter = self._make
+        thread = EngineThread(lambda: Engine(inventory, catalog, prompter=prompter))
+        thread.start()
+        self._thread = thread
+
+    def start(self) -> None:
+        """Returns at once."""
+        self._importer.start()
+
+    @property
+    def engine(self) -> Engine:
+        """Raises RuntimeError until it is there."""
+        if self._thread is None:
+            raise RuntimeError("the engine is still being imported")
+        return self._thread.engine
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run a coroutine in the engine's loop."""
+        if self._thread is None:
+            raise RuntimeError("the engine is still being imported")
+        return self._thread.submit(work)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Close every connection; also when it was left while it started."""
+        if self._importer.ident is not None:
+            self._importer.join(timeout)
+        if self._thread is not None:
+            self._thread.stop(timeout)
 
 
 def _settings() -> Settings:

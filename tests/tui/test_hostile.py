@@ -103,3 +103,23 @@ async def test_errors_and_questions_with_markup_are_shown_as_they_are() -> None:
         app.push_screen(SecretModal("app1", "[/x] Verification code\x1b[2J: "))
         await pilot.pause(0.2)
         assert "Verification code" in app.export_screenshot().replace("&#160;", " ")
+
+
+async def test_a_defect_ends_in_a_sentence_and_its_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, _ = make_app()
+
+    async def fail() -> None:
+        async with app.run_test(size=(120, 36)) as pilot:
+            await pilot.pause(0.1)
+            password = "hunter2"
+            app._handle_exception(ValueError(password))
+            said = [str(r) for r in app._exit_renderables]
+            assert len(said) == 1
+            assert "ended by a defect of its own, ValueError" in said[0]
+            assert "hunter2" not in said[0]
+
+    with pytest.raises(ValueError, match="hunter2"):
+        await fail()
+    assert "the console ended by a defect" in caplog.text
