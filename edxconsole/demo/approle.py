@@ -14,14 +14,16 @@ from edxconsole.demo.layout import (
     entry_point,
 )
 
-XQUEUE_HOST = "app1"
-"""one app host has xqueue and its consumer, as the sites that had a queue host"""
-_EVERYWHERE = ("edxapp:lms", "edxapp:cms", "edxapp_worker:lms_default_1", "edxapp_worker:cms_default_1")
+QUEUE_HOST = "app1"
+"""one app host has xqueue, its consumer and Studio's worker, as sites that had a queue host"""
+_EVERYWHERE = ("edxapp:lms", "edxapp:cms", "edxapp_worker:lms_default_1")
 
 
 def programs_of(host: str) -> tuple[str, ...]:
     """The full names of an app host's supervisor programs."""
-    return (*_EVERYWHERE, "xqueue", "xqueue_consumer") if host == XQUEUE_HOST else _EVERYWHERE
+    if host == QUEUE_HOST:
+        return (*_EVERYWHERE, "edxapp_worker:cms_default_1", "xqueue", "xqueue_consumer")
+    return _EVERYWHERE
 
 
 _WORKERS = {
@@ -142,9 +144,10 @@ def _add_supervisor(contents: Contents, place: Place, broker: str) -> None:
     for variant in ("lms", "cms"):
         _add_gunicorn(contents, place, variant, EDXAPP_VENV, "/edx/app/edxapp", broker)
     contents.add(f"{_CONF}/edxapp.conf", "[group:edxapp]\nprograms=lms,cms\npriority=999\n")
-    workers = "".join(_worker(place, name, *what, broker) for name, what in _WORKERS.items())
-    contents.add(f"{_CONF}/workers.conf", workers + f"[group:edxapp_worker]\nprograms={','.join(_WORKERS)}\n")
-    if place.name == XQUEUE_HOST:
+    names = [n for n in _WORKERS if f"edxapp_worker:{n}" in programs_of(place.name)]
+    workers = "".join(_worker(place, name, *_WORKERS[name], broker) for name in names)
+    contents.add(f"{_CONF}/workers.conf", workers + f"[group:edxapp_worker]\nprograms={','.join(names)}\n")
+    if place.name == QUEUE_HOST:
         _add_xqueue(contents, place, broker)
 
 

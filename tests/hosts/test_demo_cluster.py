@@ -1,0 +1,391 @@
+"""The embedded demo cluster, started for real: truth, failures, memory, and that nothing is left of it.
+
+Everything here is done from outside the demo's namespaces, as from another shell of the same user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edxconsole.demo import linux
+from edxconsole.demo.breaks import BREAKS
+from edxconsole.demo.namespaces import process_tree
+from edxconsole.inventory.loader import load_inventory
+
+pytestmark = [pytest.mark.hosts, pytest.mark.timeout(240)]
+
+NOBODY = 65534
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Demo:
+    """A demo started headless by `edxconsole demo`, with a state directory of its own."""
+
+    runtime: Path
+    process: subprocess.Popen[bytes]
+    hosts: Path
+    seconds: float
+    wrap: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> Path:
+        return self.hosts.parent
+
+    @property
+    def holder(self) -> int:
+        return int((self.state / "holder").read_text())
+
+    def ssh(self, host: str, command: str, timeout: float = 20) -> str:
+        done = subprocess.run(
+            [*self.wrap, "ssh", "-F", str(self.state / "ssh_config"), host, command],
+            capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.wrap, *demo_command(), *arguments],
+            capture_output=True, text=True, timeout=90, env=environment(self.runtime), cwd=REPOSITORY,
+        )  # fmt: skip
+
+    def heartbeat(self, host: str = "app1") -> int:
+        script = (
+            "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8000); "
+            "c.request('GET', '/heartbeat'); print(c.getresponse().status)"
+        )
+        return int(self.ssh(host, f'/edx/app/edxapp/venvs/edxapp/bin/python -c "{script}"'))
+
+    def states(self, host: str) -> dict[str, str]:
+        rows = self.ssh(host, "/edx/bin/supervisorctl status || :").splitlines()
+        return {row.split()[0]: row.split()[1] for row in rows}
+
+
+def demo_command() -> list[str]:
+    return [sys.executable, "-m", "edxconsole", "demo"]
+
+
+def environment(runtime: Path) -> dict[str, str]:
+    return os.environ | {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(runtime)}
+
+
+@contextlib.contextmanager
+def demo(runtime: Path, wrap: tuple[str, ...] = ()) -> Iterator[Demo]:
+    """Start one and wait for the path it prints; killed at the end whatever happened."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [*wrap, *demo_command(), "--headless"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(runtime), cwd=REPOSITORY,
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stderr
+    try:
+        line = process.stdout.readline().decode().strip()
+        assert line, process.stderr.read().decode()
+        yield Demo(runtime, process, Path(line), time.monotonic() - began, wrap)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def runtime_directory(owner: int | None = None) -> Path:
+    """Short, since supervisord's socket has to fit into 108 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="edxdemo"))
+    path.chmod(0o700)
+    if owner is not None:
+        os.chown(path, owner, owner)
+    return path
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Demo]:
+    runtime = runtime_directory()
+    with demo(runtime) as one:
+        yield one
+    shutil.rmtree(runtime)
+
+
+def eventually(check: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < deadline, f"still {value!r} after {seconds} s"
+        time.sleep(0.2)
+
+
+def identities(pids: list[int]) -> dict[int, str]:
+    """pid -> start time, of those that live."""
+    found = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+            if fields[0] != "Z":
+                found[pid] = fields[19]
+    return found
+
+
+def assert_gone(before: dict[int, str]) -> None:
+    eventually(lambda: not [p for p, s in identities(list(before)).items() if s == before[p]], 10)
+
+
+def test_the_printed_hosts_file_reaches_every_host_with_its_own_key(running: Demo) -> None:
+    inventory = load_inventory(running.hosts)
+    assert list(inventory.hosts) == ["web", "app1", "app2", "data"]
+    for name in inventory.hosts:
+        assert running.ssh(name, "hostname; id -un").split() == [name, "ops"]
+
+
+def test_a_wrong_host_key_is_refused(running: Demo, tmp_path: Path) -> None:
+    known = (running.state / "known_hosts").read_text().splitlines()
+    keys = [line.split(" ", 1)[1] for line in known]
+    swapped = [f"{line.split(' ', 1)[0]} {keys[(i + 1) % len(keys)]}" for i, line in enumerate(known)]
+    (tmp_path / "known").write_text("\n".join(swapped) + "\n")
+    done = subprocess.run(
+        ["ssh", "-F", str(running.state / "ssh_config"), "-o", f"UserKnownHostsFile={tmp_path}/known",
+         "app1", "true"],
+        capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    assert done.returncode == 255
+    assert "IDENTIFICATION HAS CHANGED" in done.stderr
+
+
+def test_hosts_have_processes_addresses_and_disks_of_their_own(running: Demo) -> None:
+    app = running.ssh("app1", "ps -eo args; cat /proc/net/tcp; df -P -k / | tail -n 1")
+    data = running.ssh("data", "ps -eo args; df -P -k / | tail -n 1")
+    assert "lms_gunicorn.py" in app
+    assert "lms_gunicorn.py" not in data
+    assert "mongod (stand-in)" in data
+    assert "mongod" not in app
+    assert ":1F40 " in app, "port 8000 is open"
+    assert int(data.splitlines()[-1].split()[1]) == 256 * 1024
+
+
+def test_programs_paths_and_argv_are_those_of_a_native_install(running: Demo) -> None:
+    states = running.states("app1")
+    assert set(states) == {
+        "edxapp:lms", "edxapp:cms", "edxapp_worker:lms_default_1", "edxapp_worker:cms_default_1",
+        "xqueue", "xqueue_consumer",
+    }  # fmt: skip
+    assert set(states.values()) == {"RUNNING"}
+    venv = "/edx/app/edxapp/venvs/edxapp/bin"
+    argv = running.ssh("app1", "ps -eo args")
+    assert f"{venv}/python {venv}/gunicorn -c /edx/app/edxapp/lms_gunicorn.py lms.wsgi" in argv
+    assert "manage.py lms --settings=aws celery worker" in argv
+    running.ssh("app1", "test -S /edx/var/supervisor/supervisor.sock")
+    assert re.search(r"manage.py\b", argv)
+
+
+def test_traffic_moves_the_logs_in_the_real_formats(running: Demo) -> None:
+    size = "stat -c %s /edx/var/log/lms/edx.log"
+    first = int(running.ssh("app1", size))
+    eventually(lambda: int(running.ssh("app1", size)) > first)
+    line = running.ssh("app1", "grep ' INFO ' /edx/var/log/lms/edx.log | tail -n 1")
+    assert re.match(
+        r"\w{3} [ \d]\d [\d:]{8} app1 \[service_variant=lms\]\[[\w.]+\]\[env:demo\] INFO \[app1  \d+\]", line
+    )
+    access = running.ssh("web", "tail -n 1 /edx/var/log/nginx/access.log")
+    assert re.match(r'\S+ - [\d.]+ - - \S+ \[[^]]+\]  "GET \S+ HTTP/1.\d" \d{3} \d+ \d+\.\d{3} "', access)
+    eventually(
+        lambda: "succeeded in" in running.ssh("app1", "cat /edx/var/log/supervisor/*_default_1-stderr.log")
+    )
+
+
+def test_the_whole_demo_fits_in_400_mib(running: Demo) -> None:
+    kib = 0
+    for pid in process_tree(running.holder):
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            kib += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])  # type: ignore[index]
+    print(f"live after {running.seconds:.1f} s, {kib / 1024:.0f} MiB PSS")
+    assert 100 < kib / 1024 <= 400
+
+
+def test_a_second_demo_is_refused_in_one_sentence(running: Demo) -> None:
+    second = running.command("--headless")
+    assert second.returncode == 2
+    assert "already running" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert running.states("app1")
+
+
+def _injected(running: Demo, name: str) -> bool:
+    """Whether the failure is really there, asked on the hosts themselves."""
+    match name:
+        case "app-crash-loop":
+            return "exited: cms" in running.ssh(
+                "app2", "tail -n 20 /edx/var/log/supervisor/supervisord.log"
+            ) and (
+                "cms.djangoapps.badges"
+                in running.ssh("app2", "tail -n 60 /edx/var/log/supervisor/cms-stderr.log")
+            )
+        case "orphan-port":
+            lines = running.ssh("app1", "ps -eo ppid,args").splitlines()
+            orphan = any(line.split()[0] == "1" and "lms_gunicorn" in line for line in lines)
+            return orphan and "in use" in running.ssh(
+                "app1", "tail -n 20 /edx/var/log/supervisor/lms-stderr.log"
+            )
+        case "worker-stopping":
+            return running.states("app1")["edxapp_worker:lms_default_1"] == "STOPPING"
+        case "disk-full":
+            return int(running.ssh("app2", "df -P / | tail -n 1").split()[4].rstrip("%")) >= 95
+        case "host-frozen" | "host-gone":
+            try:
+                running.ssh("app2", "true", timeout=3)
+            except subprocess.TimeoutExpired:
+                return True
+            return False
+        case "memcached-down" | "mysql-down":
+            return running.heartbeat() == 503
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize("name", list(BREAKS))
+def test_a_failure_is_made_and_mended(running: Demo, name: str) -> None:
+    assert running.command("--break", name).returncode == 0
+    try:
+        eventually(lambda: _injected(running, name))
+        again = running.command("--break", name)
+        assert again.returncode == 2
+        assert "already" in again.stderr
+    finally:
+        mended = running.command("--mend", name)
+    assert mended.returncode == 0, mended.stderr
+    eventually(
+        lambda: set(running.states("app1").values()) | set(running.states("app2").values()) == {"RUNNING"}
+    )
+    eventually(lambda: running.heartbeat("app1") == running.heartbeat("app2") == 200)
+    assert int(running.ssh("app2", "df -P / | tail -n 1").split()[4].rstrip("%")) < 50
+
+
+def test_an_unknown_failure_names_those_there_are(running: Demo) -> None:
+    wrong = running.command("--break", "nonsense")
+    assert wrong.returncode == 2
+    assert "orphan-port" in wrong.stderr
+
+
+def test_nothing_is_left_after_kill_9_and_stop_cleans_the_rest() -> None:
+    runtime = runtime_directory()
+    links, mounts = os.listdir("/sys/class/net"), Path("/proc/self/mounts").read_text()
+    with demo(runtime) as one:
+        before = identities(process_tree(one.holder))
+        assert len(before) > 30
+        os.kill(one.holder, signal.SIGKILL)
+        assert_gone(before)
+        assert one.state.exists()
+        assert "has ended" in one.command("--stop").stdout
+        assert "No demo cluster" in one.command("--stop").stdout
+        assert not list(one.state.iterdir())
+    assert os.listdir("/sys/class/net") == links
+    assert Path("/proc/self/mounts").read_text() == mounts
+    shutil.rmtree(runtime)
+
+
+def test_stop_from_another_shell_ends_it_whole() -> None:
+    runtime = runtime_directory()
+    with demo(runtime) as one:
+        before = identities(process_tree(one.holder))
+        assert "has ended" in one.command("--stop").stdout
+        assert one.process.wait(10) == 0
+        assert_gone(before)
+    shutil.rmtree(runtime)
+
+
+@pytest.mark.root
+def test_an_ordinary_user_has_the_same() -> None:
+    runtime = runtime_directory(NOBODY)
+    with demo(runtime, as_ordinary_user()) as one:
+        status = Path(f"/proc/{one.holder}/status").read_text()
+        assert re.search(rf"^Uid:\s+{NOBODY}\s+{NOBODY}", status, re.M)
+        assert json.loads((one.state / "demo.json").read_text())["mode"] == "user"
+        for name in ("web", "app1", "app2", "data"):
+            assert one.ssh(name, "hostname; id -un").split() == [name, "ops"]
+        assert one.command("--break", "host-frozen").returncode == 0
+        assert _injected(one, "host-frozen")
+        assert "host-frozen" in one.command("--mend").stdout
+        assert one.command("--break", "host-gone").returncode == 0
+        assert _injected(one, "host-gone")
+        assert "host-gone" in one.command("--mend").stdout
+        before = identities(process_tree(one.holder))
+        os.kill(one.holder, signal.SIGKILL)
+        assert_gone(before)
+    shutil.rmtree(runtime)
+
+
+def as_ordinary_user() -> tuple[str, ...]:
+    """A prefix that runs a command as nobody; root's home is opened for it where Python is in there."""
+    drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    base = os.path.realpath(sys.base_prefix)
+    if not base.startswith("/root/"):
+        return drop
+    script = (
+        'mount --bind "$1" /mnt; mount -t tmpfs -o mode=755 tmpfs /root; mkdir -p "$1"; '
+        'mount --move /mnt "$1"; shift; exec "$@"'
+    )
+    return ("unshare", "-m", "--propagation", "private", "sh", "-euc", script, "sh", base, *drop)
+
+
+def test_without_namespaces_it_falls_back_to_loopback_and_says_so() -> None:
+    """User namespaces are denied for real: in one that allows no more of them, without any capability."""
+    runtime = runtime_directory()
+    deny = (
+        "ip link set lo up; echo 0 >/proc/sys/user/max_user_namespaces; "
+        'exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
+    )
+    with demo(runtime, ("unshare", "-Urn", "sh", "-euc", deny, "sh")) as one:
+        found = json.loads((one.state / "demo.json").read_text())
+        assert found["mode"] == "loopback"
+        assert "user.max_user_namespaces" in found["notice"]
+        assert "share this machine's processes, ports and disk" in found["notice"]
+        inside = ("nsenter", "-U", "--preserve-credentials", "-n", "-t", str(one.holder))
+        one.wrap = inside
+        for name in ("web", "app1", "app2", "data"):
+            assert one.ssh(name, "pwd").strip().endswith(f"/{name}")
+        assert "RUNNING" in one.ssh("app1", "supervisorctl status edxapp:lms")
+        assert one.command("--break", "orphan-port").returncode == 0
+        refused = one.command("--break", "host-frozen")
+        assert refused.returncode == 2
+        assert "no processes of their own" in refused.stderr
+        before = identities(
+            [int(p) for p in os.listdir("/proc") if p.isdigit() and _works_in(int(p), one.state)]
+        )
+        assert len(before) > 20
+        os.kill(one.holder, signal.SIGKILL)
+        assert_gone(before)
+    shutil.rmtree(runtime)
+
+
+def _works_in(pid: int, state: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return f"EDX_DEMO_ROOT={state}/".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
+
+
+def test_the_namespaces_module_leaves_this_process_where_it_was() -> None:
+    """`why_not` tries in a process of its own."""
+    from edxconsole.demo.namespaces import Mode, why_not
+
+    before = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("user", "net", "mnt", "pid")}
+    assert why_not(Mode.USER) is None
+    assert before == {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in before}
+    with pytest.raises(OSError, match="setns"):
+        linux.setns(os.open("/dev/null", os.O_RDONLY))
