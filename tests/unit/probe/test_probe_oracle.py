@@ -152,7 +152,7 @@ async def test_pid_reuse_is_gone_and_new(start: Start) -> None:
     await watch.until(Beat)
     probe = next(p for p in psutil.Process().children(recursive=True) if "unshare" in p.name()).children()[0]
     enter = ["nsenter", "-t", str(probe.pid), "-p", "-m", "sh", "-c"]
-    script = "echo {0} >/proc/sys/kernel/ns_last_pid; sleep {1} & echo $!; read x; kill $!"
+    script = "echo {0} >/proc/sys/kernel/ns_last_pid; sleep {1} & echo $!; read x; kill $!; wait $!"
     starts = []
     for seconds in (41, 42):
         child = await asyncio.create_subprocess_exec(
