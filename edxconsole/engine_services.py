@@ -6,7 +6,7 @@ import asyncio
 
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import HostSnapshot
-from edxconsole.errors import ServiceUnavailable
+from edxconsole.errors import EdxconsoleError, ServiceUnavailable
 from edxconsole.services.base import Capabilities, ServiceManager
 from edxconsole.services.registry import managers_for
 from edxconsole.transport.base import Transport
@@ -52,7 +52,7 @@ class ManagerBook:
         for name, answer in zip(managers, answers, strict=True):
             if isinstance(answer, Capabilities):
                 found[name] = answer
-            elif not isinstance(answer, ServiceUnavailable):
+            elif not isinstance(answer, EdxconsoleError):
                 raise answer
         return found
 

@@ -50,12 +50,10 @@ def _command(verb: Verb, text: str) -> click.Command:
     @click.option("--reason", default="", help="Why, for the journal.")
     @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines.")
     @click.option("--hosts", type=click.Path(path_type=Path), help="The hosts.yaml to use.")
-    @click.pass_context
-    def command(ctx: click.Context, selector: str, **options: Any) -> None:
-        hosts = options.pop("hosts") or (ctx.obj or {}).get("hosts")
-        wish = Wish(verb, selector, hosts, **options)
+    def command(selector: str, **options: Any) -> None:
+        wish = Wish(verb, selector, **options)
         wish.check()
-        ctx.exit(asyncio.run(_act(wish)))
+        click.get_current_context().exit(asyncio.run(_act(wish)))
 
     return command
 

@@ -8,6 +8,7 @@ that was confirmed? journal written? Only then the act, and the journal again wh
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from edxconsole.errors import EdxconsoleError, IdentityDrift, NotConfirmed
@@ -43,8 +44,12 @@ class Interlock:
         record = {"host": step.host, "unit": f"{step.manager}/{step.unit}", "verb": step.verb.value}
         await asyncio.to_thread(self._begin, plan, step, record)
         told = await tell_syslog(self._port.transport(step.host), plan, step)
+        phases = _Phases(lambda text: self._end(plan, "act.phase", record, phase=text))
         try:
-            outcome = await self._perform(plan, step)
+            try:
+                outcome = await self._perform(plan, step, phases)
+            finally:
+                await phases.written()
         except EdxconsoleError as error:
             await asyncio.to_thread(self._end, plan, "act.failed", record, why=str(error), syslog=told)
             raise
@@ -66,12 +71,14 @@ class Interlock:
                 remedy="look again and make a new plan",
             )
 
-    async def _perform(self, plan: Plan, step: Step) -> ActOutcome:
+    async def _perform(self, plan: Plan, step: Step, phases: _Phases) -> ActOutcome:
         permit = Permit(plan.id, step.host, step.unit, step.verb, step.before)
         if step.method == "hup-master":
             return await self._hup(step, permit)
         manager = self._port.manager(step.host, step.manager)
-        return await manager.act(step.unit, step.verb, permit=permit, deadline=step.deadline)
+        return await manager.act(
+            step.unit, step.verb, permit=permit, deadline=step.deadline, on_phase=phases.heard
+        )
 
     async def _hup(self, step: Step, permit: Permit) -> ActOutcome:
         component = self._port.catalog.get(step.component)
@@ -105,3 +112,24 @@ class Interlock:
 
     def _end(self, plan: Plan, event: str, record: dict[str, Any], **fields: Any) -> None:
         self._journal.append(plan.id, event, **record, **fields)
+
+
+class _Phases:
+    """Journals the phases of an act in their order, without holding up the act for the disk."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._last: asyncio.Future[None] | None = None
+
+    def heard(self, text: str) -> None:
+        self._last = asyncio.ensure_future(self._after(self._last, text))
+
+    async def written(self) -> None:
+        """Until every phase heard so far is on disk. Raises JournalError."""
+        if self._last is not None:
+            await self._last
+
+    async def _after(self, previous: asyncio.Future[None] | None, text: str) -> None:
+        if previous is not None:
+            await previous
+        await asyncio.to_thread(self._write, text)

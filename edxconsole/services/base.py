@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -60,6 +60,10 @@ class Permit:
     before: Identity
 
 
+def no_phase(text: str) -> None:
+    """The default `on_phase`: nobody listens."""
+
+
 class ServiceManager(Protocol):
     """One service manager on one host."""
 
@@ -82,13 +86,22 @@ class ServiceManager(Protocol):
         """The exact command or call that act() will make, as shown to the operator."""
         ...
 
-    async def act(self, name: str, verb: Verb, *, permit: Permit, deadline: float) -> ActOutcome:
+    async def act(
+        self,
+        name: str,
+        verb: Verb,
+        *,
+        permit: Permit,
+        deadline: float,
+        on_phase: Callable[[str], None] = no_phase,
+    ) -> ActOutcome:
         """Do it; return when the manager reports the end state, at most `deadline` seconds later.
 
         START returns when running (or STARTING passed), STOP when stopped, RESTART is stop
         then start with the manager's own semantics made safe, RELOAD is whatever the manager
-        calls reload. Raises ActFailed on time-out or a bad end state, PermissionMissing,
-        ServiceFault.
+        calls reload. `on_phase` hears each phase of a longer act ("stopping", "stopped",
+        "starting") as it begins; it must only take note. Raises ActFailed on time-out or a bad
+        end state, PermissionMissing, ServiceFault.
         """
         ...
 

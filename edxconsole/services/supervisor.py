@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from edxconsole.cluster.model import SupervisorInfo
 from edxconsole.cluster.units import Unit
 from edxconsole.errors import ServiceError, ServiceFault, UnitUnknown
-from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb
+from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
 from edxconsole.services.guard import check_identity, check_permit
-from edxconsole.services.supervisor_act import Act, no_phase
+from edxconsole.services.supervisor_act import Act
 from edxconsole.services.supervisor_client import SupervisorClient
 from edxconsole.services.supervisor_posture import can_signal, parse_version, warnings
 from edxconsole.services.supervisor_program import Program, from_answer

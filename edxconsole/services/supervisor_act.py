@@ -29,10 +29,6 @@ ALREADY_STARTED, NOT_RUNNING = 60, 70
 MAX_FAILED_STARTS = 2
 
 
-def no_phase(text: str) -> None:
-    """The default `on_phase`: nobody listens."""
-
-
 @dataclass(slots=True)
 class Act:
     """One act on one program. `observe` reads it fresh; `on_phase` hears each phase as it begins."""

@@ -6,6 +6,8 @@ becomes of the console, so a restart is never left half done. systemctl waits fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edxconsole.cluster.units import Unit, UnitHealth
 from edxconsole.errors import (
     ActFailed,
@@ -15,7 +17,7 @@ from edxconsole.errors import (
     ServiceFault,
     UnitUnknown,
 )
-from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb
+from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
 from edxconsole.services.dbus import SYSTEM_BUS
 from edxconsole.services.guard import check_identity, check_permit
 from edxconsole.services.sudo import allowed, rule
@@ -79,7 +81,15 @@ class SystemdManager:
         words = " ".join(self._argv(name, verb))
         return words if self._login == "root" else f"sudo -n {words}"
 
-    async def act(self, name: str, verb: Verb, *, permit: Permit, deadline: float) -> ActOutcome:
+    async def act(
+        self,
+        name: str,
+        verb: Verb,
+        *,
+        permit: Permit,
+        deadline: float,
+        on_phase: Callable[[str], None] = no_phase,
+    ) -> ActOutcome:
         """One systemd job, awaited to its end; see ServiceManager.act.
 
         Raises:

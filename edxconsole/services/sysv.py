@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Callable
 
 from edxconsole.cluster.units import Unit, UnitHealth
 from edxconsole.cluster.watcher import HostPort
@@ -16,7 +17,7 @@ from edxconsole.errors import (
     ServiceUnavailable,
     UnitUnknown,
 )
-from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb
+from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
 from edxconsole.services.guard import check_identity, check_permit
 from edxconsole.services.hints import Hints
 from edxconsole.services.sudo import allowed, rule
@@ -91,7 +92,15 @@ class SysvManager:
         words = f"service {name} {verb}"
         return words if self._login == "root" else f"sudo -n {words}"
 
-    async def act(self, name: str, verb: Verb, *, permit: Permit, deadline: float) -> ActOutcome:
+    async def act(
+        self,
+        name: str,
+        verb: Verb,
+        *,
+        permit: Permit,
+        deadline: float,
+        on_phase: Callable[[str], None] = no_phase,
+    ) -> ActOutcome:
         """Run the init script to its end; see ServiceManager.act.
 
         The script does stop and start itself: with the connection lost it still runs to its end,

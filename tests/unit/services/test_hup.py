@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from edxconsole.cluster.model import Process
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.errors import IdentityDrift, NotConfirmed, PreflightFailed
-from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb
+from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
 from edxconsole.services.hup import find_master, hup_master
 from edxconsole.services.supervisor import SupervisorManager
 from tests.unit.services.daemon import Daemon
@@ -49,8 +49,16 @@ class Fixed:
     def command(self, name: str, verb: Verb) -> str:
         return ""
 
-    async def act(self, name: str, verb: Verb, *, permit: Permit, deadline: float) -> ActOutcome:
-        raise NotImplementedError
+    async def act(
+        self,
+        name: str,
+        verb: Verb,
+        *,
+        permit: Permit,
+        deadline: float,
+        on_phase: Callable[[str], None] = no_phase,
+    ) -> ActOutcome:
+        raise AssertionError("a reload by HUP never asks the manager to act")
 
     async def close(self) -> None:
         """Nothing to close."""
