@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import logging
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, work
 from textual._path import CSSPathType
 from textual.app import App
 from textual.binding import BindingType
-from textual.command import CommandPalette, Provider
 from textual.driver import Driver
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.worker import Worker, WorkerState
 
 from edxconsole.errors import EdxconsoleError
 from edxconsole.settings import Settings, log_file
-from screens.acting import Acting
-from screens.arm import ArmModal
 from screens.bridge import Bridge
-from screens.cluster import ClusterScreen
 from screens.commands import APP_BINDINGS
-from screens.component import ComponentScreen
-from screens.help import HelpModal
 from screens.history import History
-from screens.host import HostScreen
 from screens.live import LiveScreen
-from screens.logs import LogsScreen
-from screens.palette import CommandEntries, PlaceEntries
 from screens.place import Place, Target, Visit, WantAct
-from screens.plan_run import PlanRun
 from screens.prompting import ModalPrompter
 from widgets.driver import CongestionGate
 from widgets.ink import THEMES
 from widgets.pulse import Pulse
+
+if TYPE_CHECKING:
+    from textual.command import Provider
+
+    from screens.acting import Acting
+    from screens.plan_run import PlanRun
 
 FRAMES = 20
 """frames a second at most for what changes by itself; keys are not held to it"""
@@ -52,13 +50,39 @@ _COLLECT_EVERY = 30.0
 STYLES: list[str | PurePath] = sorted(Path(__file__).parent.glob("*.tcss"))
 """The .tcss beside each screen; all read at the start, so that opening a screen reads no file."""
 
-MODES: dict[str, Callable[[Bridge], LiveScreen]] = {
-    "cluster": ClusterScreen,
-    "host": HostScreen,
-    "component": ComponentScreen,
-    "logs": LogsScreen,
+MODES = {
+    "cluster": "ClusterScreen",
+    "host": "HostScreen",
+    "component": "ComponentScreen",
+    "logs": "LogsScreen",
 }
-"""Every screen of the console: a new one is one line here."""
+"""Every screen of the console, by its module in `screens`: a new one is one line here."""
+
+_LATER = (*(f"screens.{kind}" for kind in MODES), "screens.acting", "screens.help", "screens.palette")
+"""what is imported in a thread once the first frame is painted, so that no key waits for it"""
+
+
+def _import_later() -> None:
+    for name in _LATER:
+        importlib.import_module(name)
+
+
+def _make(kind: str, bridge: Bridge) -> LiveScreen:
+    screen = getattr(importlib.import_module(f"screens.{kind}"), MODES[kind])(bridge)
+    assert isinstance(screen, LiveScreen)
+    return screen
+
+
+def _places() -> type[Provider]:
+    from screens.palette import PlaceEntries
+
+    return PlaceEntries
+
+
+def _commands() -> type[Provider]:
+    from screens.palette import CommandEntries
+
+    return CommandEntries
 
 
 _BELOW_MODALS = frozenset(
@@ -68,7 +92,7 @@ _BELOW_MODALS = frozenset(
 
 def _hides(screen: Screen[Any]) -> bool:
     """Whether a modal of ours is on top; the palette runs commands of the screen below it."""
-    return isinstance(screen, ModalScreen) and not isinstance(screen, CommandPalette)
+    return isinstance(screen, ModalScreen) and not isinstance(screen, SystemModalScreen)
 
 
 class EdxConsole(App[int]):
@@ -92,7 +116,7 @@ class EdxConsole(App[int]):
     Toast { background: $panel; padding: 0 2; width: auto; max-width: 90%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = APP_BINDINGS
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {PlaceEntries, CommandEntries}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_places, _commands}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     ENABLE_COMMAND_PALETTE = True
     DEFAULT_MODE = "cluster"
@@ -117,13 +141,13 @@ class EdxConsole(App[int]):
         if prompter is not None:
             prompter.attach(self)
         self._history = History(Place("cluster"))
-        self._acting = Acting(self, bridge, self.settings.arm_minutes)
+        self._acting: Acting | None = None
         self._frames = Pulse(self._show, fps=FRAMES, blocked=lambda: self._gate.closed)
         self._gate = CongestionGate(self)
         self._last_key = 0.0
         self._last_collect = 0.0
-        for kind, make in MODES.items():
-            self.add_mode(kind, lambda make=make: make(bridge))  # type: ignore[misc]
+        for kind in MODES:
+            self.add_mode(kind, partial(_make, kind, bridge))
         for theme in THEMES:
             self.register_theme(theme)
         wanted = self.settings.theme
@@ -147,6 +171,8 @@ class EdxConsole(App[int]):
     @work(exit_on_error=False)
     async def _open(self) -> None:
         """Start the engine once the first frame is painted: its imports cost as much as Textual's."""
+        if self._tuned:
+            await asyncio.to_thread(_import_later)
         await self.bridge.open(self._frames.request)
         if self._tuned:
             gc.collect()
@@ -237,9 +263,10 @@ class EdxConsole(App[int]):
 
     def action_leave(self) -> None:
         """Leave; while a plan runs, only when asked twice."""
-        if self._acting.running and not self._warned:
+        running = self._acting.running if self._acting is not None else []
+        if running and not self._warned:
             self._warned = True
-            what = "; ".join(run.summary() for run in self._acting.running)
+            what = "; ".join(run.summary() for run in running)
             self.notify(f"{what}. Press q again to leave all the same.", severity="warning", markup=False)
             return
         self.exit(0)
@@ -247,6 +274,8 @@ class EdxConsole(App[int]):
     _warned = False
 
     def action_help(self) -> None:
+        from screens.help import HelpModal
+
         if not isinstance(self.screen, HelpModal):
             self.push_screen(HelpModal(self.screen.active_bindings.values()))
 
@@ -259,6 +288,8 @@ class EdxConsole(App[int]):
             self._frames.request()
             self.notify("Read-only again.", markup=False)
         elif not isinstance(self.screen, ModalScreen):
+            from screens.arm import ArmModal
+
             modal = ArmModal(self.bridge, self.settings.arm_minutes)
             self.push_screen(modal, lambda _: self._frames.request())
 
@@ -273,16 +304,25 @@ class EdxConsole(App[int]):
         if self.bridge.ready:
             self._act(message.target)
 
+    @property
+    def acting(self) -> Acting:
+        """The way to a change, made when it is first wanted."""
+        if self._acting is None:
+            from screens.acting import Acting
+
+            self._acting = Acting(self, self.bridge, self.settings.arm_minutes)
+        return self._acting
+
     @work(exclusive=True, group="act", exit_on_error=False)
     async def _act(self, target: Target) -> None:
         try:
-            await self._acting.act(target, self._run_plan)
+            await self.acting.act(target, self._run_plan)
         except EdxconsoleError as error:
             self.say_error(error)
 
     @work(group="plans", exit_on_error=False)
     async def _run_plan(self, run: PlanRun) -> None:
-        await self._acting.run(run)
+        await self.acting.run(run)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A defect in a worker is said and logged, and never ends the console."""
