@@ -1,4 +1,4 @@
-"""`python -m edxconsole.demo.hostinit MODE`: become one namespaced host.
+"""`python -m edxconsole.demo.hostinit MODE PARENT`: become one namespaced host.
 
 The spec comes as one JSON line on stdin; the outcome goes to stdout as JSON lines: `{"pid": N}` (the host's
 PID 1 as the caller sees it), then `{"ready": true}` or `{"error": "..."}`. The process that was started stays
@@ -39,7 +39,7 @@ def gateway_of(address: str) -> str:
 
 def main() -> None:
     """Entry point; returns only if the host can't be made, else this process becomes its keeper."""
-    linux.die_with_parent()
+    linux.die_with(int(sys.argv[2]))
     mode = Mode(sys.argv[1])
     spec = HostSpec.from_json(sys.stdin.readline())
     alive_read, alive_write = os.pipe()

@@ -132,6 +132,15 @@ def _plain(reason: str) -> str:
     return full if word == os.strerror(errno.ENOSPC) else word
 
 
+def _enter(mode: Mode, log: Path) -> Net:
+    try:
+        return Net.enter(mode, log=log)
+    except OSError as error:
+        raise DemoError(
+            f"this process can't enter namespaces: {error.strerror}", remedy="run: edxconsole demo --headless"
+        ) from error
+
+
 @contextlib.contextmanager
 def _running_net(state: StateDir, mode: Mode, say: Say) -> Iterator[None]:
     found = Machine.look()
@@ -139,7 +148,7 @@ def _running_net(state: StateDir, mode: Mode, say: Say) -> Iterator[None]:
     state.write("id_ed25519", keys.operator.private)
     state.write("known_hosts", keys.known_hosts())
     state.write("holder", str(os.getpid()))
-    with Net.enter(mode, log=state.path / "hosts.log") as net:
+    with _enter(mode, state.path / "hosts.log") as net:
         binds = machine.python_binds()
         boxes = net.start(
             *(cluster_plan.host_spec(name, found, keys, binds) for name in cluster_plan.ADDRESSES)

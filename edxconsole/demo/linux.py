@@ -132,6 +132,13 @@ def die_with_parent(signal: int = 9) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal)
 
 
+def die_with(parent: int) -> None:
+    """As `die_with_parent`, and end at once if `parent` ended before this process could ask for it."""
+    die_with_parent()
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def set_dumpable() -> None:
     """Let other processes of the same user open this one's /proc/PID/ns."""
     _prctl(_PR_SET_DUMPABLE, 1)

@@ -194,7 +194,7 @@ class Net:
             raise DemoError(f"address {spec.address} is not in {self.network}.0.0/16", host=spec.name)
         with open(self.log, "ab") if self.log else contextlib.nullcontext() as log:
             keeper = subprocess.Popen(
-                [*module_command("hostinit"), self.mode],
+                [*module_command("hostinit"), self.mode, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

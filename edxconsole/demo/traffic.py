@@ -1,8 +1,9 @@
-"""`python -m edxconsole.demo.traffic ADDRESS LMS_PORT`: learners and authors, three requests a second."""
+"""`python -m edxconsole.demo.traffic ADDRESS LMS_PORT PARENT`: learners, three requests a second."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 import subprocess
@@ -27,7 +28,7 @@ _AGENTS = ("Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0 (iPad)", "edX.mobile 
 def start_traffic(address: str, lms_port: int) -> Iterator[None]:
     """Learners for as long as the context lasts, or this thread."""
     process = subprocess.Popen(
-        [*module_command("traffic"), address, str(lms_port)],
+        [*module_command("traffic"), address, str(lms_port), str(os.getpid())],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -60,7 +61,7 @@ def _one(address: str, lms_port: int) -> None:
 
 def main() -> None:
     """For ever, until the demo ends; a cluster that is broken on purpose is no error here."""
-    linux.die_with_parent()
+    linux.die_with(int(sys.argv[3]))
     address, lms_port = sys.argv[1], int(sys.argv[2])
     while True:
         try:

@@ -126,10 +126,12 @@ def running() -> Iterator[Demo]:
     shutil.rmtree(runtime)
 
 
-def eventually(check: Callable[[], object], seconds: float = 30) -> None:
+def eventually(
+    check: Callable[[], object], seconds: float = 30, tell: Callable[[], object] | None = None
+) -> None:
     deadline = time.monotonic() + seconds
-    while not (value := check()):
-        assert time.monotonic() < deadline, f"still {value!r} after {seconds} s"
+    while not check():
+        assert time.monotonic() < deadline, f"not after {seconds} s: {tell() if tell else ''}"
         time.sleep(0.2)
 
 
@@ -145,7 +147,10 @@ def identities(pids: list[int]) -> dict[int, str]:
 
 
 def assert_gone(before: dict[int, str]) -> None:
-    eventually(lambda: not [p for p, s in identities(list(before)).items() if s == before[p]], 10)
+    def left() -> list[int]:
+        return [p for p, start in identities(list(before)).items() if start == before[p]]
+
+    eventually(lambda: left() == [], 10, left)
 
 
 def test_the_printed_hosts_file_reaches_every_host_with_its_own_key(running: Demo) -> None:
@@ -356,8 +361,8 @@ def test_without_namespaces_it_falls_back_to_loopback_and_says_so() -> None:
         assert found["mode"] == "loopback"
         assert "user.max_user_namespaces" in found["notice"]
         assert "share this machine's processes, ports and disk" in found["notice"]
-        inside = ("nsenter", "-U", "--preserve-credentials", "-n", "-t", str(one.holder))
-        one.wrap = inside
+        enter = ("nsenter", "-U", "--preserve-credentials", "-n", "-t", str(one.holder))
+        one.wrap = (*enter, "setpriv", "--bounding-set=-all", "--inh-caps=-all")
         for name in ("web", "app1", "app2", "data"):
             assert one.ssh(name, "pwd").strip().endswith(f"/{name}")
         assert "RUNNING" in one.ssh("app1", "supervisorctl status edxapp:lms")
@@ -389,3 +394,27 @@ def test_the_namespaces_module_leaves_this_process_where_it_was() -> None:
     assert before == {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in before}
     with pytest.raises(OSError, match="setns"):
         linux.setns(os.open("/dev/null", os.O_RDONLY))
+
+
+def test_a_console_opened_on_the_demo_reaches_plain_addresses() -> None:
+    runtime = runtime_directory()
+    code = (
+        "import socket, sys\n"
+        "from edxconsole.demo.launch import notice, run_console\n"
+        "from edxconsole.inventory.loader import load_inventory\n"
+        "def console(path):\n"
+        "    for host in load_inventory(path).hosts.values():\n"
+        "        with socket.create_connection((host.address, 22), 5) as s:\n"
+        "            assert s.recv(4) == b'SSH-'\n"
+        "    print(notice(path))\n"
+        "    return 7\n"
+        "sys.exit(run_console(console))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, timeout=90, env=environment(runtime), cwd=REPOSITORY,
+    )  # fmt: skip
+    assert done.returncode == 7, done.stderr
+    assert "MongoDB, RabbitMQ are stand-ins" in done.stdout
+    assert list((runtime / "edxconsole-demo").iterdir()) == []
+    shutil.rmtree(runtime)
