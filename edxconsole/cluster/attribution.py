@@ -29,7 +29,9 @@ class Attribution:
         return component_of_unit(self.catalog, unit.kind, unit.name)
 
     def process(self, process: Process) -> str:
-        """Component id, "" when none."""
+        """Component id, "" when none, or when it runs in a container: its ports and logs are not here."""
+        if process.contained:
+            return ""
         return component_of_process(self.catalog, process.comm, process.argv)
 
     def units(self, units: Iterable[Unit]) -> dict[str, tuple[Unit, ...]]:

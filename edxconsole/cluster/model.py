@@ -72,6 +72,8 @@ class Process:
     cpu: float
     rss: int
     threads: int
+    contained: bool = False
+    """inside a container: seen from the host, but not a service of the host"""
 
     @property
     def identity(self) -> Identity:

@@ -103,6 +103,7 @@ class ProcessTable:
             cpu=0.0,
             rss=row.rss,
             threads=row.threads,
+            contained=row.contained,
         )
 
     def _change(self, pid: int, state: str, cpu: int, rss: int, threads: int, *, now: float) -> bool:

@@ -422,7 +422,7 @@ def find_pidfd():
 
 
 # fields of a process entry
-FS, FG, SCHED, THREADS, CPU, RSS, STATE, START, PPID, COMM, UID, ARGV, BORN = range(13)
+FS, FG, SCHED, THREADS, CPU, RSS, STATE, START, PPID, COMM, UID, ARGV, BORN, INNER = range(14)
 PF_KTHREAD = 0x00200000
 
 
@@ -490,7 +490,7 @@ class Procs(object):
 
     @staticmethod
     def identity(pid):
-        """(effective uid, masked argv) of a process."""
+        """(effective uid, masked argv, 1 if in a pid namespace below ours: a container) of a process."""
         d = '/proc/%d' % pid
         status = slurp(d + '/status', 4096)
         i = status.find(b'\nUid:')
@@ -498,9 +498,11 @@ class Procs(object):
             uid = int(status[i + 5:i + 100].split(None, 2)[1]) if i >= 0 else os.stat(d).st_uid
         except ERRORS + (ValueError, IndexError):
             uid = -1
+        i = status.find(b'\nNSpid:')
+        inner = 1 if i >= 0 and len(status[i + 7:status.find(b'\n', i + 1)].split()) > 1 else 0
         raw = slurp(d + '/cmdline', 32768).rstrip(b'\0')
         args = [txt(a) for a in raw.split(b'\0')] if raw else []
-        return uid, bound_argv(mask_argv(args))
+        return uid, bound_argv(mask_argv(args)), inner
 
     def add(self, pid, new):
         d = '/proc/%d' % pid
@@ -518,16 +520,16 @@ class Procs(object):
                 os.close(fs)
                 self.nfd -= 1
             return
-        uid, argv = self.identity(pid)
+        uid, argv, inner = self.identity(pid)
         e = [fs, self.keep(d + '/schedstat'), b'', int(f[17]), int(f[11]) + int(f[12]), int(f[21]), f[0],
-             int(f[19]), int(f[1]), s[s.find(b'(') + 1:r], uid, argv, mono()]
+             int(f[19]), int(f[1]), s[s.find(b'(') + 1:r], uid, argv, mono(), inner]
         self.p[pid] = e
         new.append(pid)
 
     def row(self, pid):
         e = self.p[pid]
         return [pid, e[PPID], e[START], e[UID], txt(e[COMM]), txt(e[STATE]), e[CPU], e[RSS] * PAGE_KB,
-                e[THREADS], e[ARGV]]
+                e[THREADS], e[ARGV], e[INNER]]
 
     def look(self, pid, e, again):
         """Re-read one process. 0 nothing changed, 1 counters did, 2 it is another program; OSError gone."""
@@ -551,7 +553,7 @@ class Procs(object):
             what = 2
             again = True
         if (again or e[BORN] > self.young) and f[0] != b'Z':
-            uid, argv = self.identity(pid)
+            uid, argv, _ = self.identity(pid)
             if argv and (argv != e[ARGV] or uid != e[UID]):
                 e[ARGV] = argv
                 e[UID] = uid

@@ -184,7 +184,7 @@ def _processes(n: int, t: float, body: Body) -> Processes:
 
 
 def _process(row: Any) -> ProcessRow:
-    pid, ppid, start, uid, comm, state, cpu, rss, threads, argv = row
+    pid, ppid, start, uid, comm, state, cpu, rss, threads, argv, *more = row
     return ProcessRow(
         pid=_int(pid),
         ppid=_int(ppid),
@@ -196,6 +196,7 @@ def _process(row: Any) -> ProcessRow:
         rss=_int(rss),
         threads=_int(threads),
         argv=tuple(_str(arg) for arg in _list(argv)),
+        contained=bool(more and _int(more[0])),
     )
 
 

@@ -61,6 +61,8 @@ class ProcessRow:
     threads: int
     argv: tuple[str, ...]
     """secrets in arguments and URLs masked on the host, bounded"""
+    contained: bool = False
+    """in a pid namespace below the host's own: inside a container"""
 
 
 @dataclass(frozen=True, slots=True)
