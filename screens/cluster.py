@@ -77,10 +77,11 @@ class ClusterScreen(LiveScreen):
         if isinstance(pane, ProblemList | ChangeList) and pane.cursor_key:
             host, _, component = pane.cursor_key.rpartition(" ")[2].rstrip("+").partition("/")
             return host, component
-        return self.query_one(FleetTable).cursor_key or "", ""
+        return "", ""
 
     def _show_detail(self) -> None:
         host_name, component = self.selection()
+        host_name = host_name or self.query_one(FleetTable).cursor_key or ""
         detail = self.query_one(DetailView)
         host = self.bridge.cluster.hosts.get(host_name)
         if host is None:

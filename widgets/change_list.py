@@ -45,7 +45,8 @@ class Changes:
 
     def __init__(self) -> None:
         self.newest: deque[Change] = deque(maxlen=_MOST)
-        self._count = 0
+        self.count = 0
+        """how many there were in all"""
         self._links: dict[str, Link] = {}
         self._states: dict[tuple[str, str], State] = {}
 
@@ -54,8 +55,8 @@ class Changes:
         for name, host in new.hosts.items():
             if old.hosts.get(name) is not host:
                 for component, look, text in self._differences(host):
-                    self._count += 1
-                    self.newest.appendleft(Change(self._count, now, name, component, look, text))
+                    self.count += 1
+                    self.newest.appendleft(Change(self.count, now, name, component, look, text))
 
     def _differences(self, host: HostSnapshot) -> Iterator[tuple[str, Look, str]]:
         if host.link not in _COMING:
@@ -79,7 +80,12 @@ class ChangeList(RowTable):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("CHANGES SEEN", COLUMNS, id=id, empty="none since this console was opened")
 
+    _shown = -1
+
     def show_changes(self, changes: Changes, titles: Mapping[str, str]) -> None:
+        if self.heard and changes.count == self._shown:
+            return
+        self._shown = changes.count
         self.show(_row(c, titles.get(c.component, c.component) or "host") for c in changes.newest)
 
 

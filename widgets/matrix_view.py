@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.style import Style
 from textual.message import Message
 
-from edxconsole.cluster.model import HostSnapshot, Instance, State
+from edxconsole.cluster.model import HostSnapshot, Instance, Link, State
 from widgets.cells import Cell, Column, Row, cell
 from widgets.commands import Command, bindings
 from widgets.ink import Role
@@ -51,11 +51,16 @@ class MatrixView(RowTable):
         """index of the host the cursor is on"""
         self._first = 0
         """index of the first host in view"""
+        self._seen: tuple[tuple[Link, tuple[Instance, ...]], ...] = ()
 
     def show_matrix(self, hosts: Mapping[str, HostSnapshot], titles: Mapping[str, str]) -> None:
         """The cluster as it is; `titles` gives components in the catalog's order."""
         if tuple(hosts) != self.hosts:
             self._set_hosts(tuple(hosts))
+        seen_now = tuple((h.link, h.instances) for h in hosts.values())
+        if self.heard and _same(seen_now, self._seen):
+            return
+        self._seen = seen_now
         found = {name: {i.component: i for i in host.instances} for name, host in hosts.items()}
         seen = {component for instances in found.values() for component in instances}
         known = [c for c in titles if c in seen]
@@ -73,6 +78,7 @@ class MatrixView(RowTable):
 
     def _set_hosts(self, hosts: tuple[str, ...]) -> None:
         self.hosts = hosts
+        self._seen = ()
         width = max([_HOST_WIDTH, *(len(h) for h in hosts)])
         self.columns = (
             Column("component", _NAME_WIDTH, 0, grow=2, most=24),
@@ -117,6 +123,14 @@ class MatrixView(RowTable):
     def action_open(self) -> None:
         if self.cursor_key is not None and self.rows:
             self.post_message(self.Chosen(self.cursor_key, self.host))
+
+
+def _same(
+    new: tuple[tuple[Link, tuple[Instance, ...]], ...], old: tuple[tuple[Link, tuple[Instance, ...]], ...]
+) -> bool:
+    """Whether every host has the same link and the very same instances: most snapshots differ elsewhere."""
+    pairs = zip(new, old, strict=False)
+    return len(new) == len(old) and all(a[0] is b[0] and a[1] is b[1] for a, b in pairs)
 
 
 def _instance(host: HostSnapshot, instance: Instance | None) -> Cell:

@@ -28,12 +28,17 @@ class ProblemList(RowTable):
     def __init__(self, clock: Clock, *, id: str | None = None) -> None:
         super().__init__("PROBLEMS", COLUMNS, id=id, empty="nothing wrong", header_from=0)
         self._clock = clock
+        self._seen: tuple[Sequence[Problem], int] = ((), 0)
         self.quiet_word = ""
         """said instead of "nothing wrong" while not every host was heard"""
 
     def show_problems(self, problems: Sequence[Problem], titles: Mapping[str, str]) -> None:
         """As the cluster model ranks them."""
         now = self._clock.now()
+        seen_now = (problems, int(now) // 10)
+        if self.heard and seen_now[0] is self._seen[0] and seen_now[1] == self._seen[1]:
+            return
+        self._seen = seen_now
         rows: dict[str, Row] = {}
         for problem in problems:
             key = f"{problem.host}/{problem.component}"
