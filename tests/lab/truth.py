@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.lab.host import LabHost
@@ -57,11 +58,16 @@ def programs(host: LabHost, command: str = "/edx/bin/supervisorctl") -> dict[str
     return found
 
 
-def services(host: LabHost) -> dict[str, tuple[str, int]]:
-    """Loaded service units -> (ActiveState, MainPID), by `systemctl show`."""
-    text = host.sh("systemctl show --property=Id,ActiveState,MainPID '*.service'")
+def units(host: LabHost, names: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """systemd unit -> (ActiveState, MainPID), by `systemctl show`; an alias is answered too."""
     found = {}
-    for block in text.strip().split("\n\n"):
-        fields = dict(line.split("=", 1) for line in block.splitlines())
-        found[fields["Id"]] = (fields["ActiveState"], int(fields["MainPID"]))
+    for name in names:
+        text = host.sh(f"systemctl show --property=ActiveState,MainPID '{name}'")
+        fields = dict(line.split("=", 1) for line in text.splitlines())
+        found[name] = (fields["ActiveState"], int(fields.get("MainPID", "0")))
     return found
+
+
+def scripts(host: LabHost, names: Sequence[str]) -> dict[str, int]:
+    """SysV script -> exit status of `service NAME status`, as root (0 running, 3 stopped)."""
+    return {name: int(host.sh(f"service {name} status >/dev/null 2>&1; echo $?").strip()) for name in names}
