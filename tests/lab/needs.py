@@ -40,6 +40,7 @@ PACKAGES = {
     "unshare": "util-linux",
     "ps": "procps",
     "clush": "clustershell",
+    "busybox": "busybox",
     "tmux": "tmux",
     "socat": "socat",
     "systemd-nspawn": "systemd-container",
