@@ -6,9 +6,12 @@ of the cost of a stock widget), and applies the app's line filters (NO_COLOR) it
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.cache import LRUCache
 from textual.color import Color
 from textual.geometry import Region
 from textual.strip import Strip
@@ -33,6 +36,8 @@ class Canvas(Widget, can_focus=True):
         """said after the title: counts, filter, what is being followed"""
         self.top = 0
         """index of the first body line in view"""
+        self._frame_ink: Ink | None = None
+        self._strips: LRUCache[object, Strip] = LRUCache(64)
         self.painted = 0
         """lines painted so far, for tests and benchmarks"""
 
@@ -66,8 +71,10 @@ class Canvas(Widget, can_focus=True):
 
     @property
     def ink(self) -> Ink:
-        background = self.background_colors[1].rich_color
-        return ink_for(self.app.current_theme, Style(bgcolor=background))
+        """The styles of the theme on this pane's ground; worked out once a frame."""
+        if self._frame_ink is not None:
+            return self._frame_ink
+        return ink_for(self.app.current_theme, Style(bgcolor=self._ground().rich_color))
 
     def blank(self, width: int) -> Strip:
         return Strip.blank(width, self.ink[Role.TEXT])
@@ -87,30 +94,46 @@ class Canvas(Widget, can_focus=True):
             strip = strip.apply_filter(line_filter, self._ground())
         return strip
 
+    def kept(self, key: object, make: Callable[[], Strip]) -> Strip:
+        """A strip made once for what decides its look; the ink is part of every key."""
+        whole = (key, self.ink, self.ascii_only)
+        strip = self._strips.get(whole)
+        if strip is None:
+            strip = self._strips[whole] = make()
+        return strip
+
     def _ground(self) -> Color:
         return self.background_colors[1]
 
     def render_lines(self, crop: Region) -> list[Strip]:
         width = self.size.width
         whole = crop.x == 0 and crop.width >= width
-        strips = [self._draw(y, width) for y in range(crop.y, crop.bottom)]
+        self._frame_ink = self.ink
+        try:
+            strips = [self._draw(y, width) for y in range(crop.y, crop.bottom)]
+        finally:
+            self._frame_ink = None
         self.painted += len(strips)
         return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
 
     def _draw(self, y: int, width: int) -> Strip:
         head = self.head_lines()
         if y == 0:
-            return self._title_strip(width)
+            key = ("title", self.title, self.note, self.has_focus, width)
+            return self.kept(key, lambda: self._title_strip(width))
         if y < head:
             return self.head_strip(y, width)
         index = self.top + y - head
         length = self.length()
         if index >= length:
             text = self.empty_text() if length == 0 and y == head else ""
-            return self.line([(pad(f"  {text}", width), self.ink[Role.DIM])], width)
+            return self.kept(
+                (text, width), lambda: self.line([(pad(f"  {text}", width), self.ink[Role.DIM])], width)
+            )
         if length <= self.view_height:
             return self.body_strip(index, width)
-        thumb = self.line([self._thumb(y - head, length)], 1)
+        sign, style = self._thumb(y - head, length)
+        thumb = self.kept((sign, style), lambda: self.line([(sign, style)], 1))
         return Strip.join([self.body_strip(index, width - 1), thumb])
 
     def _thumb(self, y: int, length: int) -> tuple[str, Style]:

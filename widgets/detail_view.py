@@ -84,9 +84,9 @@ class DetailView(Canvas):
         return self._empty
 
     def body_strip(self, index: int, width: int) -> Strip:
-        ink = self.ink
-        runs: list[tuple[str, Style]] = [(text, ink[role]) for text, role in self._lines[index]]
-        return self.line(runs, width)
+        ink, line = self.ink, self._lines[index]
+        runs: list[tuple[str, Style]] = [(text, ink[role]) for text, role in line]
+        return self.kept((line, width), lambda: self.line(runs, width))
 
     def on_resize(self) -> None:
         self._wrapped = 0

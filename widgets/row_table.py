@@ -301,12 +301,10 @@ class RowTable(Canvas):
         return fit(self.columns, width - GUTTER)
 
     def head_strip(self, y: int, width: int) -> Strip:
-        parts = [
-            pad(self.columns[i].title, cells, right=self.columns[i].right)
-            for i, cells in self.shown_columns(width)
-        ]
+        shown = self.shown_columns(width)
+        parts = [pad(self.columns[i].title, cells, right=self.columns[i].right) for i, cells in shown]
         text = " " * GUTTER + (" " * GAP).join(parts)
-        return self.line([(text, self.ink[Role.DIM])], width)
+        return self.kept(("head", text, width), lambda: self.line([(text, self.ink[Role.DIM])], width))
 
     def body_strip(self, index: int, width: int) -> Strip:
         row = self.rows[index]
