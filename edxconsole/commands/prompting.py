@@ -45,7 +45,7 @@ class TerminalPrompter:
     async def _ask(self, text: str, *, hidden: bool) -> str | None:
         async with self._one:
             try:
-                terminal = os.open(self._path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+                terminal = os.open(self._path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:
                 return None
             try:
@@ -84,15 +84,17 @@ def _wake(ready: asyncio.Future[None]) -> None:
 
 @contextmanager
 def _echo_off(terminal: int) -> Iterator[None]:
-    """No echo, restored however this ends."""
+    """No echo, restored however this ends. TCSANOW: waiting for output to drain would block the loop
+    for as long as nobody reads the terminal (Ctrl-S)."""
     before = termios.tcgetattr(terminal)
     quiet = before.copy()
     quiet[3] &= ~termios.ECHO
-    termios.tcsetattr(terminal, termios.TCSAFLUSH, quiet)
+    termios.tcsetattr(terminal, termios.TCSANOW, quiet)
+    termios.tcflush(terminal, termios.TCIFLUSH)
     try:
         yield
     finally:
-        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
 @contextmanager
