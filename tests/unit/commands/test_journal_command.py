@@ -28,7 +28,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Journal:
 def test_it_lists_and_filters(book: Journal) -> None:
     everything = CliRunner().invoke(journal, [])
     assert everything.exit_code == 0
-    assert "restart supervisor/lms app1  stopProcess(lms)" in everything.output
+    assert "restart supervisor/lms app1 stopProcess(lms)" in everything.output
     assert "app1" not in CliRunner().invoke(journal, ["--host", "web"]).output
     assert json.loads(CliRunner().invoke(journal, ["--json", "--plan", "p1"]).output)["host"] == "app1"
 
