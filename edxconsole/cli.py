@@ -8,6 +8,7 @@ unreachable, 4 refused, 70 a fault of edxconsole itself, 130 interrupted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -43,6 +44,8 @@ COMMANDS = {
 INTERNAL = 70
 INTERRUPTED = 130
 PIPE = 141
+OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""what writing to stdout can meet besides a closed pipe"""
 
 
 class LazyGroup(click.Group):
@@ -107,10 +110,28 @@ def open_console(hosts: Path | None = None) -> int:
 
 def main() -> None:
     """Entry point of the `edxconsole` script."""
+    _fill_closed_streams()
     status = run(sys.argv[1:])
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     raise SystemExit(status)
+
+
+def _fill_closed_streams() -> None:
+    """/dev/null for a standard stream that was closed by who started us.
+
+    Otherwise the first connection would get its number, and our output would go to a host.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -147,6 +168,10 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE
+    if isinstance(error, OSError) and error.errno in OUTPUT_LOST and error.filename is None:
+        _say(f"the output can't be written: {error.strerror}.")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERNAL
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code

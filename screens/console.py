@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 FRAMES = 20
 """frames a second at most for what changes by itself; keys are not held to it"""
 LOG_FRAMES = 12
+DEFECT = 70
+"""exit status when the console ended by a fault of its own, as that of the commands"""
 _TICK = 1.0
 _log = logging.getLogger("edxconsole.screens")
 _IDLE = 2.0
@@ -354,6 +356,10 @@ class EdxConsole(App[int]):
         Textual's own would print the traceback with the local variables of every frame.
         """
         error = self._exception
+        self._return_code = DEFECT
+        if self._exit_renderables:
+            _log.error("and by another, while it ended")
+            return
         _log.error("the console ended by a defect", exc_info=error)
         said = Text(f"edxconsole ended by a defect of its own, {type(error).__name__}; ")
         self._exit_renderables.append(said.append(f"the details are in {log_file()}."))

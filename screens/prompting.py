@@ -6,6 +6,7 @@ The engine's thread awaits; the screen's loop shows. Answers are handed over and
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -95,6 +96,7 @@ class ModalPrompter:
         self._app: App[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn: asyncio.Lock | None = None
+        self._context: contextvars.Context | None = None
 
     def attach(self, app: App[Any]) -> None:
         self._app = app
@@ -103,6 +105,7 @@ class ModalPrompter:
         """Called in the app's loop once it runs; before that every question is declined."""
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
+        self._context = contextvars.copy_context()
 
     async def secret(self, host: str, prompt: str) -> str | None:
         return await self._across(self._ask(SecretModal(host, prompt)))
@@ -117,6 +120,10 @@ class ModalPrompter:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(question, self._loop))
 
     async def _ask(self, modal: ModalScreen[Any]) -> Any:
+        # Textual finds its app by a context variable, which a call from another thread does not bring.
+        return await asyncio.get_running_loop().create_task(self._show(modal), context=self._context)
+
+    async def _show(self, modal: ModalScreen[Any]) -> Any:
         app, turn = self._app, self._turn
         if app is None or turn is None:
             return None
@@ -128,4 +135,9 @@ class ModalPrompter:
                     answered.set_result(value)
 
             await app.push_screen(modal, answer)
-            return await answered
+            try:
+                return await answered
+            finally:
+                # Who asked may have gone meanwhile; then nobody takes the answer.
+                if not answered.done() and app.screen is modal:
+                    modal.dismiss(None)

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from edxconsole.cluster.model import HostSnapshot, State
+from edxconsole.cluster.model import HostSnapshot, Link, State
+from edxconsole.commands.observing import unanswered
 from edxconsole.engine import Engine
 from edxconsole.errors import (
     AuthenticationFailed,
@@ -73,9 +74,12 @@ def _reached(engine: Engine, host: HostSnapshot) -> Finding:
 
 async def _unreached(entry: Host, inventory: Inventory, host: HostSnapshot, timeout: float) -> list[Finding]:
     """Try once more on a connection of its own, to know at which step it fails."""
+    silence = unanswered(host)
+    if silence and host.link in (Link.WAITING, Link.CONNECTING):
+        return [Finding("reach", State.DOWN, *_split(silence))]
     error = await _try(entry, inventory, timeout)
     if error is None:
-        text = host.reason or f"still {host.link.value} when the time was over"
+        text = silence or host.reason
         return [
             Finding("login", State.UP, "reached and logged in"),
             Finding("probe", State.DOWN, *_split(text)),
@@ -103,7 +107,8 @@ async def _try(entry: Host, inventory: Inventory, timeout: float) -> EdxconsoleE
     except EdxconsoleError as error:
         return error
     except TimeoutError:
-        return HostUnreachable(f"no answer within {timeout:g} s", host=entry.name, remedy="raise --timeout")
+        remedy = "see whether it is up, not frozen, and a firewall lets you through, or raise --timeout"
+        return HostUnreachable(f"no answer within {timeout:g} s", host=entry.name, remedy=remedy)
     finally:
         await transport.close()
     return None

@@ -44,12 +44,7 @@ def select_targets(
     found = [t for h in hosts for t in _on_host(catalog, snapshot.hosts[h], selector)]
     dark = [h for h in hosts if not snapshot.hosts[h].trusted]
     if dark and (not found or any(t.host in dark for t in found)):
-        host = snapshot.hosts[dark[0]]
-        raise PreflightFailed(
-            f"{host.link.value} ({host.reason or 'no fresh data'}), so what it runs is not known",
-            host=host.name,
-            remedy="wait until it is live, or leave it out of the selector",
-        )
+        raise _dark(snapshot.hosts[dark[0]])
     if not found:
         raise UsageError(
             f"nothing on {', '.join(hosts)} is named {selector}", remedy="see `edxconsole status`"
@@ -60,6 +55,17 @@ def select_targets(
         names = ", ".join(f"{t.unit.name} on {t.host}" for t in found)
         raise UsageError(f"nothing to {verb.value}: {names} already {state}")
     return tuple(sorted(wanted, key=lambda t: _order(catalog, t, verb)))
+
+
+def _dark(host: HostSnapshot) -> PreflightFailed:
+    """Why nothing is done on a host that is not live; the remedy is that of its link, if it has one."""
+    cause = f"it is {host.link.value}, so what it runs is not known and nothing is changed there"
+    reason = host.reason.rstrip(".")
+    if "; " in reason:
+        return PreflightFailed(f"{cause}: {reason}", host=host.name)
+    said = f" ({reason})" if reason not in ("", host.link.value) else ""
+    remedy = "wait until it is live, or leave it out of the selector"
+    return PreflightFailed(f"{cause}{said}", host=host.name, remedy=remedy)
 
 
 def _on_host(catalog: Catalog, host: HostSnapshot, selector: Selector) -> Iterator[Target]:

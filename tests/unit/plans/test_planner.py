@@ -129,7 +129,7 @@ def test_what_names_nothing_is_said(catalog: Catalog, text: str, verb: Verb, say
 
 def test_a_host_that_is_not_live_is_not_acted_on(catalog: Catalog) -> None:
     stale = replace(APP2, link=Link.STALE, reason="nothing heard for 4 s")
-    with pytest.raises(PreflightFailed, match="app2: stale"):
+    with pytest.raises(PreflightFailed, match="app2: it is stale"):
         select(catalog, "lms", Verb.RESTART, APP1, stale)
     assert names(select(catalog, "lms@app1", Verb.RESTART, APP1, stale)) == ["lms@app1"]
 
