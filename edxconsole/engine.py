@@ -79,7 +79,7 @@ class Engine:
             inventory, catalog, make=self._make_transport, watchers=self._watchers, hosts=hosts
         )
         self._prompter = TellingPrompter(prompter or SilentPrompter(), self._cluster.sessions)
-        self._plans = PlanService(self, journal or state_dir() / "journal")
+        self._plans = PlanService(self, journal or state_dir())
 
     async def __aenter__(self) -> Engine:
         """Start connecting to every host; returns at once."""
