@@ -180,10 +180,12 @@ class Connection:
             except EdxconsoleError as error:
                 self.logger.info("%s ended: %s", type(watcher).__name__, error)
                 port.report_note(source, str(error))
+                port.reported = True
             except Exception:
                 # A mistake of ours in one watcher must not take the host's connection with it.
                 self.logger.exception("%s failed", type(watcher).__name__)
                 port.report_note(source, f"{type(watcher).__name__} failed, see the log file")
+                port.reported = True
             await asyncio.sleep(pause)
             pause = min(longest, pause * 2)
 

@@ -87,7 +87,8 @@ class WatcherPort:
         self.transport = transport
         self.probe = probe
         self.reported = False
-        """whether its watcher has said something, or looked and waits for a change"""
+        """whether its watcher has told units or health, or looked and waits for a change, or failed.
+        A note alone does not count: it often comes before the first look."""
         self._store = store
         self._bell = bell
         self._routes = routes
@@ -107,7 +108,6 @@ class WatcherPort:
         self._changed(self._store.set_health(component, check, evidence))
 
     def report_note(self, source: str, text: str | None) -> None:
-        self.reported = True
         self._changed(self._store.set_note(source, text))
 
     async def wait_change(self) -> None:

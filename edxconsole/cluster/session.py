@@ -119,6 +119,11 @@ class HostSession:
             return False
         return all(w in connection.ports and connection.ports[w].reported for w in self.watchers)
 
+    @property
+    def published(self) -> bool:
+        """Whether `snapshot` holds all that was reported so far."""
+        return not self._dirty
+
     def rebuild(self) -> bool:
         """Build the snapshot anew if something changed; whether it differs."""
         lost = self._lost_clause()

@@ -28,7 +28,8 @@ async def settled(cluster: Cluster, catalog: Catalog, timeout: float) -> Cluster
 
 def _done(session: HostSession) -> bool:
     if session.snapshot.link is Link.LIVE:
-        return session.watchers_reported and not _pending(session.snapshot)
+        # What was reported a moment ago may not be in the snapshot yet, and then its checks aren't due.
+        return session.watchers_reported and session.published and not _pending(session.snapshot)
     return session.gave_up
 
 

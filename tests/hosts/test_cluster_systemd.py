@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edxconsole.catalog.loader import load_catalog
 from edxconsole.cluster.model import ClusterSnapshot, State
 from edxconsole.cluster.units import Unit, UnitHealth
+from edxconsole.engine import Engine
 from edxconsole.inventory.model import Environment, Inventory
 from tests.lab import truth
 from tests.lab.host import LabHost
@@ -57,6 +59,18 @@ async def test_one_process_belongs_to_one_unit(systemd_host: LabHost, tmp_path: 
         await until(engine, has_units, within=15, what="the systemd units")
         pids = [u.identity.pid for u in systemd_units(engine.snapshot).values() if u.identity.pid]
         assert len(pids) == len(set(pids))
+
+
+async def test_a_settled_engine_knows_the_units(systemd_host: LabHost, tmp_path: Path) -> None:
+    """Each time, in the very snapshot that it gives: a command prints that one and ends."""
+    for _ in range(8):
+        catalog = await asyncio.to_thread(load_catalog)
+        async with Engine(one_host(systemd_host), catalog, journal=tmp_path / "journal") as engine:
+            snapshot = await engine.wait_settled(30)
+            assert has_units(snapshot), snapshot.hosts["sys1"]
+            nginx = instance(snapshot.hosts["sys1"], "nginx")
+            assert nginx is not None
+            assert nginx.units == ("systemd/nginx.service",)
 
 
 def systemd_units(snapshot: ClusterSnapshot) -> dict[str, Unit]:
