@@ -249,6 +249,7 @@ class Out(object):
         self.loop = loop
         self.fd = fd
         self.n = 0
+        self.early = []        # notes of before hello, which must be the first frame
         self.parts = []
         self.size = 0
         self.waiting = False
@@ -294,8 +295,18 @@ class Out(object):
         return self.frame('note', {'what': kind, 'path': u'', 'errno': errno.EMSGSIZE, 'text': u'too big to send'})
 
     def note(self, what, path, code, text=None):
-        self.frame('note', {'what': what, 'path': path, 'errno': code,
-                            'text': text or (u'%s' % os.strerror(code))})
+        """Say what can't be seen; an empty text takes it back."""
+        body = {'what': what, 'path': path, 'errno': code,
+                'text': u'%s' % os.strerror(code) if text is None else text}
+        if self.n:
+            self.frame('note', body)
+        else:
+            self.early.append(body)
+
+    def hello(self, body):
+        self.frame('hello', body)
+        for note in self.early:
+            self.frame('note', note)
 
     def flush(self):
         while self.parts:
@@ -782,6 +793,7 @@ class Listeners(object):
         self.blind = set()     # inodes whose owner could not be read
         self.cgroups = {}
         self.unix_rows = []
+        self.denied = False    # whether other users' sockets were hidden from us
         try:
             self.nl = Netlink()
             self.nl.tcp(LISTEN)
@@ -847,6 +859,7 @@ class Listeners(object):
                         want.discard(inode)
             if not want:
                 return
+        self.denied = self.denied or denied
         by_inode = dict((r[6], r) for r in rows)
         for inode in want:
             self.blind.add(inode)
@@ -1118,6 +1131,7 @@ class Probe(object):
         self.jobs = []
         self.sampled = 0.0
         self.complaints = 0
+        self.complained = 'sudo=refused' in self.flags
         self.loop.oops = self.oops
 
     def hello(self):
@@ -1136,7 +1150,7 @@ class Probe(object):
         self.vitals.users()
         uid = os.geteuid()
         un = os.uname()
-        self.out.frame('hello', {
+        self.out.hello({
             'edxprobe': PROTOCOL, 'python': '.'.join(str(x) for x in sys.version_info[:3]), 'pid': os.getpid(),
             'uid': uid, 'user': self.vitals.user(uid), 'hostname': un[1], 'kernel': un[2],
             'cores': max(1, stat.count(b'\ncpu')), 'ticks': os.sysconf('SC_CLK_TCK'),
@@ -1159,6 +1173,11 @@ class Probe(object):
                 if e[PPID] in self.supervisors.pids:
                     self.supervisors.pids[e[PPID]].kick(mono())
         self.listeners.sample()
+        if self.listeners.denied and not self.complained:
+            self.complained = True
+            self.out.note('sudo', u'', errno.EPERM, u'this login may not see which process has another user\'s port or '
+                          u'read his files: set `become: sudo` for this host in hosts.yaml and allow it there '
+                          u'(edxconsole sudoers prints the rule)')
         for pid, how in self.listeners.owner.values():
             self.exits.watch(pid)
 

@@ -67,6 +67,7 @@ class Follow(object):
         self.old = []
         self.state = u''
         self.gone_since = None
+        self.told = False
         self.known = set()     # neighbours that were there at the last rotation
         self.busy_until = now + 2.0
 
@@ -145,8 +146,17 @@ class Follow(object):
         if state != self.state:
             self.state = state
             self.emit(None, b'', state)
-            if code != errno.ENOENT:
-                self.out.note('file', txt(self.path), code)
+            self.tell(code)
+
+    def tell(self, code):
+        """Say why it can't be read and what would help; code 0 takes it back."""
+        if code in (0, errno.ENOENT):
+            if self.told:
+                self.out.note('file', txt(self.path), 0, u'')
+            self.told = False
+            return
+        self.told = True
+        self.out.note('file', txt(self.path), code, who_may_read(self.path) if code == errno.EACCES else None)
 
     def check(self, now):
         """Look at the name: was it rotated away, recreated, removed? Cheap, and done even when the pipe is full."""
@@ -165,6 +175,7 @@ class Follow(object):
         if t is not None and (s.st_dev, s.st_ino) == (t.dev, t.ino):
             if self.state:
                 self.state = u''
+                self.tell(0)
                 t.mark = t.mark or u'back'
             return
         try:
@@ -172,6 +183,7 @@ class Follow(object):
         except ERRORS as e:
             return self.cannot(code_of(e))
         self.state = u''
+        self.tell(0)
         self.cur = fresh
         self.busy_until = now + 10.0
         if t is not None:
@@ -341,10 +353,30 @@ class Follow(object):
         self.out.frame('log', body)
 
     def close(self):
+        self.tell(0)
         for t in self.old + ([self.cur] if self.cur else []):
             t.close()
         self.old = []
         self.cur = None
+
+
+def who_may_read(path):
+    """Which right is missing for a file that we may not open, and how to get it. From files, not NSS, which may hang."""
+    sudo = u'or have the probe run by sudo (edxconsole sudoers prints the rule):'
+    folder = os.path.dirname(path)
+    while folder not in (b'', b'/') and not os.access(folder, os.X_OK):
+        path, folder = folder, os.path.dirname(folder)
+    try:
+        s = os.stat(path)
+    except ERRORS:
+        return u'this login may not read it; give it the right to, ' + sudo
+    group = dict((f[2], f[0]) for f in (x.split(b':') for x in slurp_all('/etc/group').split(b'\n')) if len(f) > 3)
+    name = group.get(str(s.st_gid).encode('ascii'), b'')
+    what = u'folder %s' % txt(path) if st_.S_ISDIR(s.st_mode) else u'file'
+    if name and s.st_gid and s.st_mode & (st_.S_IXGRP if st_.S_ISDIR(s.st_mode) else st_.S_IRGRP):
+        return u'its %s is for the group %s, which this login is not in; add it there (usermod -aG %s LOGIN), %s' % (
+            what, txt(name), txt(name), sudo)
+    return u'its %s is for its owner alone (mode %04o); change that, %s' % (what, s.st_mode & 0o7777, sudo)
 
 
 def last_lines(fd, size, n):

@@ -1,0 +1,131 @@
+"""A small host with a bit of everything, for hosts that are odd in one respect: a supervisord of
+www-data with two programs that write logs, and a memcached to ask after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
+from edxconsole.engine import Engine
+from edxconsole.logs.model import LogBatch, LogFeed, LogSource
+from edxconsole.plans.model import PlanState
+from edxconsole.services.base import Verb
+from tests.lab.host import HostOptions, LabHost
+from tests.lab.watching import until
+
+ROLE = "/run/lab/small.sh"
+LOGS = "/edx/var/log/ticks"
+CONF = """
+[unix_http_server]
+file=/edx/var/supervisor/supervisor.sock
+chmod=0700
+chown=www-data:www-data
+{inet}
+[supervisord]
+logfile=/edx/var/supervisor/supervisord.log
+pidfile=/edx/var/supervisor/supervisord.pid
+childlogdir=/edx/var/supervisor
+{user}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix:///edx/var/supervisor/supervisor.sock
+[program:ticker]
+command=sh -c 'while sleep 0.1; do n=$((n+1)); echo one $n >>one.log; echo two $n >>two.log; done'
+directory={logs}
+stopasgroup=true
+[program:idle]
+command=sleep 100000
+"""
+SCRIPT = """
+set -eu
+mkdir -p /edx/var/supervisor {logs}
+chown -R www-data:www-data /edx/var/supervisor {logs}
+memcached -d -u www-data -l 127.0.0.1 -p 11211
+exec {become} {venv}/bin/python {venv}/bin/supervisord -c /etc/supervisord.conf
+"""
+AS_WWW_DATA = "setpriv --reuid=www-data --regid=www-data --init-groups"
+
+
+def small_host(*, inet: bool = False, www_data: bool = False, **options: Any) -> HostOptions:
+    """Options of such a host; `prepare` in `options` is shell to run before all else.
+
+    Args:
+        inet: supervisord listens on 127.0.0.1:9001 as well, and asks for no password.
+        www_data: supervisord runs as www-data, not as root.
+    """
+    prepare = options.pop("prepare", "")
+    become = AS_WWW_DATA if www_data else ""
+    script = prepare + "\n" + SCRIPT.format(logs=LOGS, become=become, venv=sys.prefix)
+    conf = CONF.format(
+        logs=LOGS,
+        inet="[inet_http_server]\nport=127.0.0.1:9001" if inet else "",
+        user="" if www_data else "user=root",
+    )
+    files = {"/etc/supervisord.conf": conf, ROLE: script, **options.pop("files", {})}
+    return HostOptions(script=Path(ROLE), files=files, **options)
+
+
+def ticks(host: str, name: str = "one") -> LogSource:
+    return LogSource(host=host, path=f"{LOGS}/{name}.log", name=name)
+
+
+class Log:
+    """What a follow of some files brought."""
+
+    def __init__(self) -> None:
+        self.feed = LogFeed()
+        self.batches: list[LogBatch] = []
+
+    def read(self) -> list[LogBatch]:
+        self.batches += self.feed.drain()
+        return self.batches
+
+    def lines(self, path: str) -> list[str]:
+        return "".join(b.data for b in self.read() if b.source.path == path).splitlines()
+
+    def marks(self, path: str) -> list[str]:
+        return [b.mark for b in self.read() if b.source.path == path and b.mark]
+
+    async def until(self, seen: Callable[[Log], bool], *, within: float = 15.0, what: str = "") -> None:
+        deadline = time.monotonic() + within
+        while not seen(self):
+            if time.monotonic() > deadline:
+                tail = [(b.source.path, b.mark, b.data[-200:]) for b in self.batches[-8:]]
+                raise AssertionError(f"not within {within} s: {what}: {tail}")
+            await asyncio.sleep(0.1)
+
+
+async def is_live(engine: Engine, name: str, within: float = 30.0) -> HostSnapshot:
+    await until(engine, lambda s: s.hosts[name].link is Link.LIVE, within=within, what=f"{name} live")
+    return engine.snapshot.hosts[name]
+
+
+async def programs_seen(engine: Engine, name: str, within: float = 20.0) -> None:
+    """Until the supervisor's two programs are shown as running."""
+
+    def seen(snapshot: ClusterSnapshot) -> bool:
+        words = {u.name: u.word for u in snapshot.hosts[name].units.values() if u.kind == "supervisor"}
+        return words == {"ticker": "RUNNING", "idle": "RUNNING"}
+
+    await until(engine, seen, within=within, what=f"two running programs on {name}")
+
+
+async def restart(engine: Engine, name: str, program: str = "idle") -> None:
+    """Restart a program by a confirmed plan."""
+    engine.arm(120)
+    plan = await engine.draft(Verb.RESTART, f"{program}@{name}", reason="test")
+    state = await engine.run_plan(plan, confirmation=plan.digest, on_event=lambda event: None)
+    assert state is PlanState.DONE
+
+
+def pid_of(host: LabHost, program: str = "idle") -> int:
+    """What supervisorctl says on the host."""
+    ctl = f"{sys.prefix}/bin/python {sys.prefix}/bin/supervisorctl -c /etc/supervisord.conf pid {program}"
+    return int(host.sh(ctl))
