@@ -73,7 +73,7 @@ class Engine:
     ) -> None:
         self.inventory = inventory
         self.catalog = catalog
-        self._managers = ManagerBook(catalog)
+        self._managers = ManagerBook(catalog, inventory)
         self._pool: ConnectionPool | None = None
         self._cluster = Cluster(
             inventory, catalog, make=self._make_transport, watchers=self._watchers, hosts=hosts
@@ -196,5 +196,5 @@ class Engine:
         assert self._pool is not None, "the engine was not entered"
         return make_transport(host, self.inventory, self._prompter, pool=self._pool)
 
-    def _watchers(self, _: Host) -> list[Watcher]:
-        return [*watchers_for(self.catalog), HealthWatcher(self.catalog)]
+    def _watchers(self, host: Host) -> list[Watcher]:
+        return [*watchers_for(self.catalog, host.become), HealthWatcher(self.catalog)]

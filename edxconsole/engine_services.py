@@ -7,6 +7,7 @@ import asyncio
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import HostSnapshot
 from edxconsole.errors import EdxconsoleError, ServiceUnavailable
+from edxconsole.inventory.model import Inventory
 from edxconsole.services.base import Capabilities, ServiceManager
 from edxconsole.services.registry import managers_for
 from edxconsole.transport.base import Transport
@@ -15,8 +16,9 @@ from edxconsole.transport.base import Transport
 class ManagerBook:
     """Managers by host and Unit.manager id. A new connection or another supervisord makes new ones."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, inventory: Inventory) -> None:
         self._catalog = catalog
+        self._inventory = inventory
         self._made: dict[str, tuple[object, dict[str, ServiceManager]]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -29,7 +31,7 @@ class ManagerBook:
             return known[1]
         if known is not None:
             self._retire(known[1])
-        made = managers_for(host, transport, self._catalog)
+        made = managers_for(host, transport, self._catalog, become=self._inventory.hosts[host.name].become)
         self._made[host.name] = (token, made)
         return made
 

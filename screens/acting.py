@@ -63,12 +63,12 @@ class Acting:
         )
 
     async def _capabilities(self, target: Target) -> list[Capabilities]:
-        """Of the managers that hold this target; nothing when they can't be asked now."""
+        """Of the managers that hold this target, for its unit; nothing when they can't be asked now."""
         host = self._bridge.cluster.hosts.get(target.host)
         if host is None:
             return []
         wanted = {
-            unit.manager
+            unit.manager: unit.name
             for key, unit in host.units.items()
             if unit.name == target.unit
             or (
@@ -80,4 +80,4 @@ class Acting:
             able = await self._bridge.ask(self._bridge.engine.capabilities(target.host))
         except EdxconsoleError:
             return []
-        return [c for manager, c in able.items() if manager in wanted]
+        return [able[manager].of_unit(name) for manager, name in wanted.items() if manager in able]

@@ -109,11 +109,16 @@ def _instance(component: Component, seen: Observed, before: Instance | None, los
 
 
 def _counts(component: Component, unit: Unit, seen: Observed) -> bool:
-    """An init system lists what is merely installed; that counts once it ran or is expected."""
+    """An init system lists what is merely installed; that counts once it ran or is expected.
+
+    Where it can't tell, the processes alone do.
+    """
     if unit.kind not in INIT or unit.health not in _IDLE:
         return True
+    if seen.by_component.get(component.id):
+        return True
     known = component.id in seen.remembered or component.id in seen.expected
-    return known or bool(seen.by_component.get(component.id))
+    return known and unit.health is not UnitHealth.UNKNOWN
 
 
 def _judge_units(case: _Case) -> None:

@@ -58,6 +58,11 @@ def _looking(components: Iterable[Component]) -> Iterable[Rule]:
         yield Rule(
             WEB_USER, f"/bin/cat {escape(SUPERVISOR_CONFIG)}, /usr/bin/cat {escape(SUPERVISOR_CONFIG)}", why
         )
+    for component in components:
+        for name in component.managers.sysv:
+            if plain(name):
+                why = f"see whether {component.title} runs where there is no systemd"
+                yield Rule("root", f"/usr/sbin/service {name} status", why, optional=True)
     why = (
         "see every process's ports and every log: the probe as root. This equals root; without it the "
         "console says what it can't see"

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
 from edxconsole.cluster.units import Identity, Unit
+
+ANY_UNIT = "<unit>"
+"""stands in the remedies of a whole manager for the unit's name"""
 
 
 class Verb(StrEnum):
@@ -32,9 +35,14 @@ class Capabilities:
     route: str
     """how it is spoken to, for the eye: "127.0.0.1:9001", "sudo -u www-data relay", "D-Bus" """
     missing: Mapping[Verb, str] = field(default_factory=dict)
-    """per verb that can't be done: the remedy in one clause"""
+    """per verb that can't be done: the remedy in one clause, for ANY_UNIT where it names a unit"""
     warnings: tuple[str, ...] = ()
     """posture: "port 9001 has no password", "CVE-2017-11610 (3.2.3)" """
+
+    def of_unit(self, name: str) -> Capabilities:
+        """The same with remedies that name this unit."""
+        missing = {verb: text.replace(ANY_UNIT, name) for verb, text in self.missing.items()}
+        return replace(self, missing=missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,42 +29,49 @@ def sysv_patterns(catalog: Catalog) -> tuple[str, ...]:
     return _unique(p for c in catalog.components.values() for p in c.managers.sysv)
 
 
-def managers_for(snapshot: HostSnapshot, transport: Transport, catalog: Catalog) -> dict[str, ServiceManager]:
+def managers_for(
+    snapshot: HostSnapshot, transport: Transport, catalog: Catalog, *, become: str | None = None
+) -> dict[str, ServiceManager]:
     """Manager id -> manager, as the snapshot tells: every supervisord seen, and the init system.
 
     Nothing is connected yet and nothing here blocks. Make them anew when the connection or
-    `snapshot.supervisors` changed; close() the old ones.
+    `snapshot.supervisors` changed; close() the old ones. `become` as hosts.yaml says.
     """
     found: dict[str, ServiceManager] = {
         info.id: SupervisorManager(transport, SupervisorPlace.of(info)) for info in snapshot.supervisors
     }
-    init = _init(snapshot, transport, catalog)
+    init = _init(snapshot, transport, catalog, become)
     found[init.id] = init
     return found
 
 
-def watchers_for(catalog: Catalog) -> list[Watcher]:
+def watchers_for(catalog: Catalog, become: str | None = None) -> list[Watcher]:
     """The watchers every host session runs; each finds out by itself what its host has."""
-    return [InitWatcher(systemd_patterns(catalog), sysv_patterns(catalog))]
+    return [InitWatcher(systemd_patterns(catalog), sysv_patterns(catalog), become)]
 
 
 class InitWatcher:
     """Watches systemd where it runs as process 1, else SysV init scripts. Implements Watcher."""
 
-    def __init__(self, systemd: tuple[str, ...], sysv: tuple[str, ...]) -> None:
+    def __init__(self, systemd: tuple[str, ...], sysv: tuple[str, ...], become: str | None = None) -> None:
         self._systemd = systemd
+        self._become = become
         self._sysv = sysv
 
     async def run(self, host: HostPort) -> None:
         booted = await host.transport.run(SYSTEMD_RUNS, timeout=5.0)
-        watcher: Watcher = SystemdWatcher(self._systemd) if booted.ok else SysvWatcher(self._sysv)
+        watcher: Watcher = (
+            SystemdWatcher(self._systemd) if booted.ok else SysvWatcher(self._sysv, self._become)
+        )
         await watcher.run(host)
 
 
-def _init(snapshot: HostSnapshot, transport: Transport, catalog: Catalog) -> ServiceManager:
+def _init(
+    snapshot: HostSnapshot, transport: Transport, catalog: Catalog, become: str | None
+) -> ServiceManager:
     if _has_systemd(snapshot):
         return SystemdManager(transport, systemd_patterns(catalog), login=snapshot.user)
-    return SysvManager(transport, sysv_patterns(catalog), login=snapshot.user)
+    return SysvManager(transport, sysv_patterns(catalog), login=snapshot.user, become=become)
 
 
 def _has_systemd(snapshot: HostSnapshot) -> bool:

@@ -17,7 +17,7 @@ from edxconsole.errors import (
     ServiceFault,
     UnitUnknown,
 )
-from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
+from edxconsole.services.base import ANY_UNIT, ActOutcome, Capabilities, Permit, Verb, no_phase
 from edxconsole.services.dbus import SYSTEM_BUS
 from edxconsole.services.guard import check_identity, check_permit
 from edxconsole.services.sudo import allowed, rule
@@ -74,7 +74,7 @@ class SystemdManager:
         if self._login != "root":
             listing = await self._transport.run(["sudo", "-n", "-l"], timeout=5.0)
             verbs = frozenset(Verb(word) for word in allowed(listing.text, "systemctl", VERBS))
-        missing = {verb: self._rule("UNIT", verb) for verb in Verb if verb not in verbs}
+        missing = {verb: self._rule(ANY_UNIT, verb) for verb in Verb if verb not in verbs}
         return Capabilities(version, verbs, self._reader.route, missing)
 
     def command(self, name: str, verb: Verb) -> str:

@@ -17,7 +17,7 @@ from edxconsole.errors import (
     ServiceUnavailable,
     UnitUnknown,
 )
-from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
+from edxconsole.services.base import ANY_UNIT, ActOutcome, Capabilities, Permit, Verb, no_phase
 from edxconsole.services.guard import check_identity, check_permit
 from edxconsole.services.hints import Hints
 from edxconsole.services.sudo import allowed, rule
@@ -30,23 +30,55 @@ EVERY = 5.0
 """seconds at least between two looks, however much changes"""
 PULSE = 10.0
 """seconds after which what is known is reported again"""
+REFUSED_FOR = 60.0
+"""seconds in which sudo is not asked again about a script that it refused"""
+SERVICE = "/usr/sbin/service"
 VERBS = frozenset(str(verb) for verb in Verb)
 _NAME = re.compile(r"[A-Za-z0-9][\w.+@-]*")
 
 
-async def read_scripts(transport: Transport, patterns: tuple[str, ...]) -> dict[str, Unit]:
-    """The state of the init scripts that patterns name, by one command. Raises ServiceUnavailable."""
-    if not patterns:
-        return {}
-    try:
-        result = await transport.run(
-            ["sh", "-c", SCRIPT, "edxconsole-sysv", *patterns], timeout=STATUS_TIMEOUT
-        )
-    except CommandTimedOut as error:
-        raise ServiceUnavailable(
-            "an init script does not answer to status", host=transport.host_name
-        ) from error
-    return parse(result.text)
+class ScriptReader:
+    """Asks init scripts how they are, as root where that is allowed.
+
+    Args:
+        transport: the host's connection.
+        become: "sudo" to ask by `sudo -n service NAME status`; each may be allowed alone.
+    """
+
+    def __init__(self, transport: Transport, become: str | None = None) -> None:
+        self.untold: frozenset[str] = frozenset()
+        """scripts whose state only root is told, as of the last read"""
+        self._transport = transport
+        self._become = become or ""
+        self._refused: dict[str, float] = {}
+
+    async def read(self, patterns: tuple[str, ...]) -> dict[str, Unit]:
+        """The state of the scripts that patterns name, by one command. Raises ServiceUnavailable."""
+        if not patterns:
+            return {}
+        now = time.monotonic()
+        self._refused = {name: when for name, when in self._refused.items() if when > now - REFUSED_FOR}
+        asked = ["sh", "-c", SCRIPT, "edxconsole-sysv", self._become, " ".join(self._refused), *patterns]
+        try:
+            result = await self._transport.run(asked, timeout=STATUS_TIMEOUT)
+        except CommandTimedOut as error:
+            raise ServiceUnavailable(
+                "an init script does not answer to status", host=self._transport.host_name
+            ) from error
+        answers = parse(result.text)
+        self._refused = dict.fromkeys(answers.refused, now) | self._refused
+        self.untold = frozenset(answers.untold)
+        return answers.units
+
+    def note(self) -> str | None:
+        """What only root is told, with the remedy, in one sentence."""
+        if not self.untold:
+            return None
+        names = sorted(self.untold)
+        told = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+        line = rule(self._transport.info.user, ", ".join(f"{SERVICE} {name} status" for name in names))
+        remedy = line if self._become else f"set `become: sudo` for this host in hosts.yaml and {line}"
+        return f"Only root is told by their init scripts whether {told} run; {remedy}."
 
 
 class SysvManager:
@@ -56,10 +88,19 @@ class SysvManager:
         transport: the host's connection.
         patterns: which scripts list() gives.
         login: the login user; "root" needs no sudo.
+        become: "sudo" to ask scripts as root, as hosts.yaml says.
     """
 
-    def __init__(self, transport: Transport, patterns: tuple[str, ...] = (), *, login: str = "") -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        patterns: tuple[str, ...] = (),
+        *,
+        login: str = "",
+        become: str | None = None,
+    ) -> None:
         self._transport = transport
+        self._reader = ScriptReader(transport, become)
         self._patterns = patterns
         self._login = login
 
@@ -69,12 +110,12 @@ class SysvManager:
 
     async def list(self) -> tuple[Unit, ...]:
         """Scripts the patterns name. Raises ServiceUnavailable."""
-        return tuple((await read_scripts(self._transport, self._patterns)).values())
+        return tuple((await self._reader.read(self._patterns)).values())
 
     async def observe(self, name: str) -> Unit:
         """One script's state, fresh. Raises UnitUnknown, ServiceUnavailable."""
         # A name becomes a pattern in the host's shell, so it must be one that matches only itself.
-        found = await read_scripts(self._transport, (name,)) if _NAME.fullmatch(name) else {}
+        found = await self._reader.read((name,)) if _NAME.fullmatch(name) else {}
         if name not in found:
             raise UnitUnknown(f"there is no init script {clean(name)!r}", host=self._transport.host_name)
         return found[name]
@@ -85,7 +126,7 @@ class SysvManager:
         if self._login != "root":
             listing = await self._transport.run(["sudo", "-n", "-l"], timeout=5.0)
             verbs = frozenset(Verb(word) for word in allowed(listing.text, "service", VERBS))
-        missing = {verb: self._rule("NAME", verb) for verb in Verb if verb not in verbs}
+        missing = {verb: self._rule(ANY_UNIT, verb) for verb in Verb if verb not in verbs}
         return Capabilities("", verbs, "service", missing)
 
     def command(self, name: str, verb: Verb) -> str:
@@ -147,21 +188,24 @@ class SysvManager:
             ) from error
 
     def _rule(self, name: str, verb: Verb) -> str:
-        return rule(self._login, f"/usr/sbin/service {name} {verb}")
+        return rule(self._login, f"{SERVICE} {name} {verb}")
 
 
 class SysvWatcher:
     """Reports init scripts: once, then after daemons changed, at most each 5 s. Implements Watcher."""
 
-    def __init__(self, patterns: tuple[str, ...]) -> None:
+    def __init__(self, patterns: tuple[str, ...], become: str | None = None) -> None:
         self._patterns = patterns
+        self._become = become
 
     async def run(self, host: HostPort) -> None:
         hints = Hints(host)
-        units = await read_scripts(host.transport, self._patterns)
+        reader = ScriptReader(host.transport, self._become)
+        units = await reader.read(self._patterns)
         while True:
+            host.report_note(MANAGER, reader.note())
             # With no daemon come or gone, what was read is as true now as then.
             host.report_units(MANAGER, units.values(), at=time.time() + (host.snapshot.skew or 0.0))
             if await hints.changed(within=PULSE):
                 await asyncio.sleep(EVERY)
-                units = await read_scripts(host.transport, self._patterns)
+                units = await reader.read(self._patterns)

@@ -85,9 +85,6 @@ async def test_programs_are_what_supervisorctl_says(cluster: LabCluster, tmp_pat
             assert units["lms"].log_paths[-1] == "/edx/var/log/supervisor/lms-stderr.log"
 
 
-@pytest.mark.xfail(
-    reason="scripts are asked without sudo, and some then call a live daemon stopped", strict=False
-)
 async def test_sysv_scripts_are_what_service_says(cluster: LabCluster, tmp_path: Path) -> None:
     async with watching(cluster.inventory(), tmp_path) as engine:
         for host, names in ((cluster.web, ("nginx",)), (cluster.data, SERVICES["data"])):
@@ -102,6 +99,7 @@ async def test_sysv_scripts_are_what_service_says(cluster: LabCluster, tmp_path:
             assert {name: seen[name].health is UnitHealth.RUNNING for name in names} == {
                 name: status == 0 for name, status in true.items()
             }
+            assert all(seen[name].identity.pid for name, status in true.items() if status == 0), seen
 
 
 def has_scripts(host: str, names: set[str], snapshot: ClusterSnapshot) -> bool:

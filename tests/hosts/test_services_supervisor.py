@@ -21,10 +21,11 @@ from edxconsole.inventory.model import Inventory
 from edxconsole.services.base import ActOutcome, Permit, ServiceManager, Verb
 from edxconsole.services.hup import find_master, hup_master
 from edxconsole.services.supervisor import SupervisorManager, SupervisorPlace
-from edxconsole.services.sysv import SysvManager
+from edxconsole.services.sysv import ScriptReader, SysvManager
 from edxconsole.transport.asyncssh_transport import AsyncsshTransport
 from edxconsole.transport.base import SilentPrompter, Transport
 from edxconsole.transport.pool import ConnectionPool
+from tests.lab import truth
 from tests.lab.cluster import LabCluster
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
@@ -243,7 +244,7 @@ async def test_old_supervisors_over_ssh(old_supervisor: LabHost, connect: Connec
 
 async def test_an_init_script_is_started_stopped_restarted_and_reloaded(lab: Lab, connect: Connect) -> None:
     host = lab.host("web9", services=["nginx", "memcached"])
-    manager = SysvManager(await connect(host), ("nginx", "memcached"), login="ops")
+    manager = SysvManager(await connect(host), ("nginx", "memcached"), login="ops", become="sudo")
     assert {unit.name: unit.health for unit in await manager.list()} == {
         "nginx": UnitHealth.STOPPED,
         "memcached": UnitHealth.STOPPED,
@@ -274,7 +275,7 @@ async def test_an_init_script_is_started_stopped_restarted_and_reloaded(lab: Lab
 async def test_an_init_script_that_fails_is_told(lab: Lab, connect: Connect) -> None:
     host = lab.host("web8", services=["nginx"])
     await host.ash("echo 'broken {' >/etc/nginx/conf.d/broken.conf")
-    manager = SysvManager(await connect(host), ("nginx",), login="ops")
+    manager = SysvManager(await connect(host), ("nginx",), login="ops", become="sudo")
     with pytest.raises(ActFailed, match="service nginx start: exit status 1, now stopped"):
         await act(manager, host, "nginx", Verb.START)
 
@@ -285,3 +286,41 @@ async def test_an_init_script_without_sudo_names_the_rule(lab: Lab, connect: Con
     assert (await manager.capabilities()).verbs == frozenset()
     with pytest.raises(PermissionMissing, match=r"NOPASSWD: \S*/service memcached start"):
         await act(manager, host, "memcached", Verb.START)
+
+
+async def test_each_init_script_is_asked_as_root_where_sudo_allows_that_one(
+    lab: Lab, connect: Connect
+) -> None:
+    """Debian's Redis calls itself dead, and MariaDB stopped, to a login that may not read their files."""
+    host = lab.host("data9", sudo=False, services=["memcached", "redis-server"])
+    await host.ash("chown -R redis:redis /var/lib/redis /var/log/redis; service redis-server start")
+    transport = await connect(host)
+    names = ("redis-server", "memcached")
+    true = await asyncio.to_thread(truth.scripts, host, names)
+    assert true == {"redis-server": 0, "memcached": 3}
+
+    async def states(become: str | None) -> dict[str, UnitHealth]:
+        manager = SysvManager(transport, names, login="ops", become=become)
+        return {unit.name: unit.health for unit in await manager.list()}
+
+    unknown = dict.fromkeys(names, UnitHealth.UNKNOWN)
+    assert await states(None) == unknown
+    assert await states("sudo") == unknown
+    reader = ScriptReader(transport, "sudo")
+    await reader.read(names)
+    assert reader.note() == (
+        "Only root is told by their init scripts whether memcached and redis-server run; "
+        "add to sudoers: ops ALL=(root) NOPASSWD: "
+        "/usr/sbin/service memcached status, /usr/sbin/service redis-server status."
+    )
+
+    await host.ash(
+        "echo 'ops ALL=(root) NOPASSWD: /usr/sbin/service redis-server status' >/etc/sudoers.d/one"
+    )
+    assert await states(None) == unknown
+    assert await states("sudo") == {
+        "redis-server": UnitHealth.RUNNING,
+        "memcached": UnitHealth.UNKNOWN,
+    }
+    redis = await SysvManager(transport, names, login="ops", become="sudo").observe("redis-server")
+    assert str(redis.identity.pid) == (await host.ash("pgrep -x redis-server")).strip()

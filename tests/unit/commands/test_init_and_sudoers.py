@@ -124,8 +124,9 @@ def test_what_equals_root_is_never_active_by_itself(tmp_path: Path) -> None:
 
 def test_read_only_rules_change_nothing(tmp_path: Path) -> None:
     text = run_sudoers(tmp_path, "--read-only")
-    for word in ("systemctl", "kill", "service "):
+    for word in ("systemctl", "kill", " start", " stop", " restart", " reload"):
         assert word not in text
+    assert "ops ALL=(root) NOPASSWD: /usr/sbin/service nginx status\n" in text
 
 
 def _written(tmp_path: Path) -> Path:

@@ -168,8 +168,9 @@ def test_which_units_are_wanted() -> None:
 
 def test_init_scripts() -> None:
     units = parse_sysv(
-        "nginx 0 43 2519\nmysql 3 - -\nrabbitmq-server 1 7 5\nodd 4 - -\nnoise from a script\n"
-    )
+        "nginx 0 43 2519 root\nmysql 3 - - root\nrabbitmq-server 1 7 5 root\nodd 4 - - root\n"
+        "noise from a script\n"
+    ).units
     assert {n: u.health for n, u in units.items()} == {
         "nginx": UnitHealth.RUNNING,
         "mysql": UnitHealth.STOPPED,
@@ -178,6 +179,19 @@ def test_init_scripts() -> None:
     }
     assert units["nginx"].identity == Identity(43, 2519)
     assert units["rabbitmq-server"].identity == Identity()
+
+
+def test_what_a_script_tells_a_login_is_believed_only_when_it_runs() -> None:
+    answers = parse_sysv("nginx 0 43 2519 login\nmysql 3 - - login\nredis-server 1 7 5 refused\n")
+    assert {n: u.health for n, u in answers.units.items()} == {
+        "nginx": UnitHealth.RUNNING,
+        "mysql": UnitHealth.UNKNOWN,
+        "redis-server": UnitHealth.UNKNOWN,
+    }
+    assert answers.units["nginx"].identity == Identity(43, 2519)
+    assert "stopped" in answers.units["mysql"].detail
+    assert answers.refused == ("redis-server",)
+    assert answers.untold == ("mysql", "redis-server")
 
 
 def test_host_text_is_one_bounded_line_without_controls() -> None:
