@@ -47,6 +47,8 @@ class Observed:
     remembered: frozenset[str]
     """components seen running here before"""
     skew: float = 0.0
+    unread: bool = False
+    """a supervisord runs whose programs can't be seen"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,11 @@ def _judge_processes(case: _Case) -> None:
     own = {p.pid for p in case.processes}
     tops = [str(p.pid) for p in case.processes if p.ppid not in own]
     more = f" and {len(tops) - 3} more" if len(tops) > 3 else ""
-    though = f"though {unknowing[0].kind} says {unknowing[0].word}" if unknowing else "no manager seen"
+    though = "no manager seen"
+    if unknowing:
+        though = f"though {unknowing[0].kind} says {unknowing[0].word}"
+    elif case.seen.unread and case.component.managers.supervisor:
+        though = "its program unknown: supervisord can't be read"
     case.say("process", State.UP, f"running as pid {', '.join(tops[:3])}{more}, {though}")
 
 
@@ -201,6 +207,7 @@ def _judge_listeners(case: _Case) -> None:
     for spec in case.component.listeners:
         for listener in on_spec(spec, case.seen.listeners):
             who = f"pid {listener.pid}" if listener.pid is not None else f"user {listener.user}"
+            who = f"{who}, as it seems" if listener.pid is not None and listener.how != "owner" else who
             case.say("listener", State.UP, f"{place(spec)} is open, held by {who}")
             break
 

@@ -29,7 +29,7 @@ from edxconsole.cluster.model import (
 )
 from edxconsole.cluster.processes import ProcessTable
 from edxconsole.cluster.restarts import RestartLog
-from edxconsole.cluster.supervisors import SupervisorTable
+from edxconsole.cluster.supervisors import SupervisorTable, denied
 from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Unit
 from edxconsole.probe.frames import (
@@ -131,7 +131,9 @@ class HostStore:
                 return self._shape()
             case Supervisor():
                 changed = self._supervisors.apply(frame, at=self.clock.to_console(frame.t))
-                return self._shape(changed) | self._touch("supervisor", frame.t, seen)
+                login = self.hello.user if self.hello else ""
+                note = self.set_note(f"supervisor:{frame.config}", denied(frame, clean_line(login, 64)))
+                return note | self._shape(changed) | self._touch("supervisor", frame.t, seen)
             case Vitals():
                 return self._take_vitals(frame, seen)
             case Beat():
@@ -260,6 +262,7 @@ class HostStore:
             expected=self._expected,
             remembered=frozenset(history.remembered),
             skew=self.skew,
+            unread=self._supervisors.unreadable,
         )
         found = compute(self._attribution.catalog, observed, history.instances, lost=lost)
         self._instances = tuple(self._since(i, now) for i in found)

@@ -38,6 +38,11 @@ class SupervisorTable:
     def infos(self) -> tuple[SupervisorInfo, ...]:
         return tuple(s.info for s in self._known.values())
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether one runs whose programs can't be seen."""
+        return any(s.info.error and s.info.identity.pid for s in self._known.values())
+
     def units(self) -> Iterator[tuple[str, Unit]]:
         """("manager/name", unit) of every program."""
         for supervisord in self._known.values():
@@ -68,6 +73,18 @@ class SupervisorTable:
             known.units[unit.name] = unit
             # `start` moves at each spawn attempt, also in BACKOFF where no pid lives long enough.
             self._restarts.seen(f"{unit.manager}/{unit.name}", row.start or None, at)
+
+
+def denied(frame: Supervisor, login: str) -> str | None:
+    """That the login may not look into it, with the remedy, in one sentence; None when that is not it."""
+    if not frame.error.startswith(("EACCES", "EPERM")):
+        return None
+    what = frame.error.partition(" ")[2] or frame.endpoint or frame.config
+    return (
+        f"Programs of supervisord ({frame.config}) can't be seen, as {login} may not open {what}; "
+        "give this host `become: sudo` in hosts.yaml and add to its sudoers: "
+        f"{login} ALL=(root) NOPASSWD: /usr/bin/python3."
+    )
 
 
 def manager_id(endpoint: str, config: str) -> str:

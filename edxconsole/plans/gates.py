@@ -118,10 +118,12 @@ def _holds_ports(host: HostSnapshot, acted: Acted, identity: Identity) -> tuple[
         holders = [entry for entry in host.listeners if entry.port == number]
         if not holders:
             return False, f"port {number} is closed"
-        foreign = [h for h in holders if h.pid and not descends(host, h.pid, identity.pid)]
+        foreign = [
+            h for h in holders if h.pid and h.how == "owner" and not descends(host, h.pid, identity.pid)
+        ]
         if foreign:
             return False, f"port {number} is held by {_holder(foreign[0])}, not by pid {identity.pid}"
-        owned = any(h.pid for h in holders)
+        owned = any(h.pid and h.how == "owner" for h in holders)
         seen.append(f"{number} by pid {holders[0].pid}" if owned else f"{number} (owner not visible)")
     return True, "listens on " + ", ".join(seen) if seen else "holds no port"
 

@@ -155,11 +155,21 @@ async def test_without_sudo_owners_are_not_made_up(cluster: LabCluster, tmp_path
         assert not [row for row in host.listeners if row.how == "owner"]
 
 
-@pytest.mark.xfail(
-    reason="unreadable owners and an unreadable supervisor socket give no note yet", strict=False
-)
 async def test_without_sudo_what_cannot_be_seen_is_said(cluster: LabCluster, tmp_path: Path) -> None:
     """With the remedy."""
     async with watching(cluster.lab.inventory([cluster.app2], become=None), tmp_path) as engine:
         notes = engine.snapshot.hosts["app2"].notes
-        assert any("sudo" in note for note in notes), notes
+        owners = [n for n in notes if "which process has another user's port" in n]
+        assert len(owners) == 1, notes
+        assert "become: sudo" in owners[0]
+        programs = [n for n in notes if "/edx/var/supervisor/supervisor.sock" in n]
+        assert len(programs) == 1, notes
+        assert "ops ALL=(root) NOPASSWD: /usr/bin/python3" in programs[0]
+        lms = instance(engine.snapshot.hosts["app2"], "lms")
+        assert lms is not None
+        assert not lms.units
+        assert any("supervisord can't be read" in e.text for e in lms.evidence), lms
+        assert not any("no manager seen" in e.text for e in lms.evidence), lms
+        held = [e.text for e in lms.evidence if e.source == "listener"]
+        assert held
+        assert all("as it seems" in text or "held by user" in text for text in held), held
