@@ -3,6 +3,7 @@
 #   LAB_PASSWORD  the hash of ops's password, "*" for none ("!" would make sshd refuse the key too)
 #   LAB_WITHOUT   globs of files this host shall not have
 #   LAB_SERVICES the SysV scripts it keeps of those the machine has for its daemons
+#   LAB_OPEN      quoted directories to make passable, outside of bind mounts
 #   LAB_SCRIPT    the role to play, run as root
 set -eu
 home=/home/ops
@@ -27,8 +28,10 @@ if [ "$(id -u)" = 0 ]; then
             *) rm -f "/etc/init.d/$daemon" ;;
         esac
     done
-    # The machine's interpreters may live in root's home, and the host's users run them.
-    chmod 711 /root
+    # The repository and its Python may live in a closed directory (root's home), and the host's users
+    # run them. It is the overlay's copy that is opened, never the machine's.
+    eval "set -- $LAB_OPEN"
+    [ $# = 0 ] || chmod a+x "$@"
 fi
 
 cp /run/lab/authorized_keys $home/.ssh/authorized_keys

@@ -245,6 +245,7 @@ class LabHost:
             "LAB_WITHOUT": " ".join(options.without),
             "LAB_SERVICES": " ".join(options.services),
             "LAB_SCRIPT": str(options.script or ""),
+            "LAB_OPEN": " ".join(shlex.quote(path) for path in _closed_above(self.net.mode)),
         }
         files = [
             HostFile("/run/lab/boot.sh", BOOT.read_text()),
@@ -281,7 +282,8 @@ class LabHost:
 def _binds(mode: Mode) -> tuple[Bind, ...]:
     """Show the repository and its Python where the host would not see them by itself.
 
-    Made by root it sees the machine's root file system, not what is mounted on it; otherwise /usr.
+    Made by root it sees the machine's root file system, not what is mounted on it, and a /tmp and /run
+    of its own; otherwise /usr.
     """
     whole = Path("/" if mode is Mode.ROOT else "/usr")
     needed = {REPOSITORY, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
@@ -289,8 +291,22 @@ def _binds(mode: Mode) -> tuple[Bind, ...]:
     return tuple(
         Bind(str(path), str(path))
         for path in sorted(inner)
-        if not path.is_relative_to(whole) or path.stat().st_dev != whole.stat().st_dev
+        if not path.is_relative_to(whole)
+        or path.stat().st_dev != whole.stat().st_dev
+        or any(path.is_relative_to(own) for own in ("/tmp", "/run"))
     )
+
+
+def _closed_above(mode: Mode) -> list[str]:
+    """Directories above the repository and its Python that the host's users could not pass."""
+    if mode is not Mode.ROOT:
+        return []
+    bound = {Path(bind.target) for bind in _binds(mode)}
+    seen = {REPOSITORY, Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()} - bound
+    above = {
+        parent for path in seen for parent in (path, *path.parents) if not bound & {parent, *parent.parents}
+    }
+    return sorted(str(path) for path in above if not path.stat().st_mode & 0o001)
 
 
 def make_key(path: Path) -> None:
