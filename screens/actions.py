@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.content import Content
-from textual.widgets import Static
 
 from edxconsole.catalog.model import ActionSpec, Component
 from edxconsole.services.base import Capabilities, Verb
 from screens.modal import BoxModal, words
 from screens.place import Target
 from widgets.cells import Column, Row, cell
-from widgets.clean import clean
+from widgets.detail_view import DetailView, Fact
 from widgets.ink import Role
 from widgets.row_table import RowTable
 
@@ -45,35 +43,52 @@ class ActionModal(BoxModal[Verb]):
         with Vertical(classes="box") as box:
             box.border_title = f"Actions · {self._target.title}"
             yield RowTable("DO", COLUMNS, id="verbs", header_from=0)
-            yield words("", id="whole", classes="gap")
-            hint = "Enter shows exactly what would be done. Nothing is changed yet."
-            yield words(hint if self._armed else f"{hint} The console is read-only.", classes="hint")
+            yield DetailView("IN FULL", id="whole")
+            yield words(self._hint(), classes="hint")
+
+    def _hint(self) -> str:
+        if len(self._reasons) == len(ORDER):
+            return "Nothing of this is possible here with this login. Esc closes this."
+        hint = "Enter shows exactly what would be done. Nothing is changed yet."
+        return hint if self._armed else f"{hint} The console is read-only."
 
     def on_mount(self) -> None:
         table = self.query_one(RowTable)
         table.show(self._row(verb) for verb in ORDER)
         table.focus()
+        self.call_after_refresh(self._explain)
 
     def _row(self, verb: Verb) -> Row:
-        refusal = self._reasons.get(verb)
-        if refusal is not None:
-            return Row(verb, (cell(f"  {verb}", Role.DIM), cell(f"not possible: {refusal}", Role.DIM)))
+        if verb in self._reasons:
+            return Row(verb, (cell(f"  {verb}", Role.DIM), cell("not possible here", Role.DIM)))
+        return Row(verb, (cell(f"  {verb}", Role.STRONG), cell(self._does(verb))))
+
+    def _does(self, verb: Verb) -> str:
         spec = self._specs.get(verb)
-        return Row(verb, (cell(f"  {verb}", Role.STRONG), cell(spec.what if spec else _USUAL[verb])))
+        return spec.what if spec else _USUAL[verb]
+
+    def _explain(self) -> None:
+        """Every verb in full: a remedy is there to be read to its end."""
+        self.query_one(DetailView).show_whole(self._facts(), self.size.height // 2)
+
+    def _facts(self) -> Iterator[Fact]:
+        chosen = self.query_one(RowTable).cursor_key
+        for verb in ORDER:
+            refusal = self._reasons.get(verb)
+            text = self._does(verb) if refusal is None else f"not possible: {refusal}"
+            yield Fact(verb, text, Role.TEXT if verb == chosen else Role.DIM)
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
         event.stop()
         verb = Verb(event.key)
         if verb in self._reasons:
-            self.notify(f"{verb}: {self._reasons[verb]}", severity="warning", markup=False)
+            self.notify(f"{verb} is not possible here: see above.", severity="warning", markup=False)
         else:
             self.dismiss(verb)
 
     def on_row_table_moved(self, event: RowTable.Moved) -> None:
         event.stop()
-        row = event.table.cursor_row
-        if row is not None:
-            self.query_one("#whole", Static).update(Content(clean(row.cells[1].text)))
+        self._explain()
 
 
 def _specs(known: Component | None) -> dict[Verb, ActionSpec]:
@@ -89,7 +104,7 @@ def refusals(known: Component | None, capabilities: tuple[Capabilities, ...]) ->
     for verb in ORDER:
         spec = _specs(known).get(verb)
         if spec is not None and spec.method == "none":
-            reasons[verb] = spec.what
+            reasons[verb] = spec.what.removeprefix("Not possible: ")
         elif spec is not None and spec.method != "manager":
             continue
         elif capabilities and not any(verb in c.verbs for c in capabilities):

@@ -45,12 +45,12 @@ class ClusterScreen(LiveScreen):
 
     def show(self, cluster: ClusterSnapshot) -> None:
         problems = self.query_one(ProblemList)
-        problems.quiet_word = _quiet(cluster.hosts.values())
+        problems.say_quiet(_quiet(cluster.hosts.values()))
         problems.show_problems(cluster.problems, self.bridge.titles)
-        self._fit(problems, 1 + max(1, min(len(cluster.problems), self._most(0.22))))
+        self.fit_height(problems, 1 + max(1, min(len(cluster.problems), self._most(0.22))))
         fleet = self.query_one(FleetTable)
         fleet.show_hosts(cluster.hosts.values())
-        self._fit(fleet, 2 + max(1, min(len(cluster.hosts), self._most(0.3))))
+        self.fit_height(fleet, 2 + max(1, min(len(cluster.hosts), self._most(0.3))))
         self.query_one(MatrixView).show_matrix(cluster.hosts, self.bridge.titles)
         self.query_one(ChangeList).show_changes(self.bridge.changes, self.bridge.titles)
         self._show_detail()
@@ -58,13 +58,6 @@ class ClusterScreen(LiveScreen):
     def _most(self, share: float) -> int:
         """How many rows a share of the screen holds."""
         return max(2, min(_MOST_ROWS, int(self.size.height * share)))
-
-    def _fit(self, table: RowTable, lines: int) -> None:
-        if self.has_class("-zoomed"):
-            return
-        height = table.styles.height
-        if height is None or height.cells != lines:
-            table.styles.height = lines
 
     # What is selected.
 

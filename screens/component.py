@@ -53,6 +53,7 @@ class ComponentScreen(LoggingScreen):
             self.bridge.titles.get(self.place.component, self.place.component).upper() or "COMPONENT"
         )
         table.show_component(cluster.hosts.values(), self.place.component)
+        self.fit_height(table, 3 + max(1, min(len(table.rows), self.size.height // 3)))
         self._follow()
         self._explain()
 
@@ -70,7 +71,7 @@ class ComponentScreen(LoggingScreen):
         if known is None:
             return
         for label, paths in (
-            ("configured", list(known.configs)),
+            ("config file", list(known.configs)),
             ("writes to", [log.path for log in known.logs if not log.personal]),
             ("also called", [a.name for a in known.aliases]),
         ):

@@ -98,6 +98,8 @@ def evidence_facts(bridge: Bridge, host: HostSnapshot, instance: Instance) -> It
         look = STATE[item.state]
         age = bridge.clock.monotonic() - item.age.seen
         old = f", {span(age)} ago" if item.age.seen > 0 and (age >= _FINE or not host.trusted) else ""
+        if item.source == "health" and item.age.seen > 0 and not old:
+            old = ", less than a minute ago"
         role = look.role if host.trusted else Role.STALE
         glyph = look.glyph if host.trusted else "≈"
         yield Fact(label, f"{item.source}: {item.text}{old}", role, f"{glyph} ")
@@ -105,11 +107,11 @@ def evidence_facts(bridge: Bridge, host: HostSnapshot, instance: Instance) -> It
 
 
 def workers(instance: Instance) -> str:
-    """ "3 found, 4 usual" """
+    """ "3 of 4 usual": what was found, of what the catalog or the configuration lets expect."""
     found = "unknown" if instance.workers_found is None else str(instance.workers_found)
     if instance.workers_expected is None:
-        return f"{found} found"
-    return f"{found} found, {instance.workers_expected} usual"
+        return f"{found} found; how many are usual is not known"
+    return f"{found} of {instance.workers_expected} usual"
 
 
 def _catalog_facts(bridge: Bridge, known: Component) -> Iterator[Fact]:

@@ -79,6 +79,11 @@ class Following:
         if self._pane.feed(self._feed.drain()):
             self.pulse.request()
 
+    @property
+    def busy(self) -> bool:
+        """Whether logs are being opened, or lines that came are not shown yet."""
+        return self.pulse.pending or (self._task is not None and not self._task.done())
+
     def search(self) -> None:
         """Go on with a search the pane began."""
         self.pulse.request()

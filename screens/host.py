@@ -49,6 +49,8 @@ class HostScreen(LoggingScreen):
                 table.cursor_key = None
             if self.following is not None:
                 self.following.want(())
+            if self.is_mounted and isinstance(self.focused, RowTable):
+                self.query_one(ServiceTable).focus()
         super().visit(place)
         if place.component and self.is_mounted:
             self.query_one(ServiceTable).move_to(f"c:{place.component}")
@@ -105,10 +107,11 @@ class HostScreen(LoggingScreen):
 
     @property
     def table(self) -> RowTable | None:
-        """The table whose cursor counts: the focused one, or the last that was."""
+        """The table whose cursor counts: the focused one, or the last that was; never an empty one."""
         if isinstance(self.focused, RowTable):
             self._table = self.focused
-        return self._table or self.query_one(ServiceTable)
+        chosen = self._table
+        return chosen if chosen is not None and chosen.rows else self.query_one(ServiceTable)
 
     _table: RowTable | None = None
 

@@ -62,6 +62,7 @@ class LiveScreen(Screen[None]):
         self.bridge = bridge
         self.place = Place(self.KIND)
         self._pane: Canvas | None = None
+        self._last_focused: Widget | None = None
 
     def compose(self) -> ComposeResult:
         yield StatusBar(self.bridge.clock, id="status")
@@ -106,7 +107,21 @@ class LiveScreen(Screen[None]):
         text = f"The terminal is {self.size.width}×{self.size.height}; "
         text += f"edxconsole needs at least {LEAST_WIDTH}×{LEAST_HEIGHT}."
         self.query_one("#too-small", Static).update(Content(text))
-        self.call_after_refresh(self.pull)
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        self.pull()
+        self._focus_again()
+
+    def on_descendant_focus(self) -> None:
+        self._last_focused = self.focused
+
+    def _focus_again(self) -> None:
+        """Panes that hid because the terminal was too small have lost the focus: give it back."""
+        chain = self.focus_chain
+        if self.focused is None and chain:
+            wanted = self._last_focused
+            self.set_focus(wanted if wanted in chain else chain[0])
 
     def pull(self) -> None:
         """Bring everything up to date: called after changes and once a second for ages."""
@@ -184,6 +199,14 @@ class LiveScreen(Screen[None]):
             side.set_class(zoomed and pane not in side.query(Canvas), "-away")
         pane.styles.height = None
         self.call_after_refresh(self.pull)
+
+    def fit_height(self, table: RowTable, lines: int) -> None:
+        """As high as what it has to say, unless a pane is zoomed."""
+        if self.has_class("-zoomed"):
+            return
+        height = table.styles.height
+        if height is None or height.cells != lines:
+            table.styles.height = lines
 
     def action_act(self) -> None:
         target = self.target()

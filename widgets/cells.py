@@ -12,7 +12,10 @@ GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `priority` 0 stays longest; `grow` shares what is left over, up to `most` cells."""
+    """One column. `priority` 0 stays longest; `grow` shares what is left over, up to `most` cells.
+
+    Of a `tail` column, which holds paths, the end is kept when it must be cut.
+    """
 
     title: str
     width: int
@@ -20,6 +23,7 @@ class Column:
     right: bool = False
     grow: int = 0
     most: int = 400
+    tail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

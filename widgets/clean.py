@@ -66,6 +66,15 @@ def clip(text: str, width: int) -> str:
     return set_cell_size(text, width - 1).rstrip() + "…" if width > 0 else ""
 
 
+def clip_start(text: str, width: int) -> str:
+    """At most `width` cells of the end: of a path the last part tells most."""
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) >= width:
+        text = text[1:]
+    return "…" + text if width > 0 else ""
+
+
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """Exactly `width` cells, cut or filled with blanks; `right` aligns to the right."""
     text = clip(text, width)

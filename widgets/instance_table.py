@@ -17,7 +17,7 @@ COLUMNS = (
     Column("state", 12, 0),
     Column("since", 12, 3, right=True),
     Column("link", 12, 4),
-    Column("workers", 12, 2),
+    Column("workers", 13, 2),
     Column("ports", 8, 2, grow=1, most=20),
     Column("pids", 6, 6, grow=1, most=24),
     Column("cpu", 6, 5, right=True),
@@ -31,7 +31,7 @@ class InstanceTable(RowTable):
     """Keys are host names."""
 
     def __init__(self, clock: Clock, *, id: str | None = None) -> None:
-        super().__init__("INSTANCES", COLUMNS, id=id, empty="on no host, and expected on none")
+        super().__init__("INSTANCES", COLUMNS, id=id, empty="on no host, and expected on none", header_from=3)
         self._clock = clock
 
     def show_component(self, hosts: Iterable[HostSnapshot], component: str) -> None:
@@ -60,10 +60,12 @@ class InstanceTable(RowTable):
 
 
 def _workers(instance: Instance) -> Cell:
-    """ "3 of 4", amber where that is why it is degraded."""
+    """ "3 of 4 usual", amber where that is why it is degraded."""
     expected, found = instance.workers_expected, instance.workers_found
     if expected is None and found is None:
         return cell("")
-    text = f"{'?' if found is None else found} of {'?' if expected is None else expected}"
+    text = f"{'?' if found is None else found}" + (
+        f" of {expected} usual" if expected is not None else " found"
+    )
     short = instance.state is State.DEGRADED and found != expected
     return cell(text, Role.DEGRADED if short else Role.DIM)

@@ -11,7 +11,7 @@ from widgets.row_table import RowTable
 
 COLUMNS = (
     Column("port", 6, 0, right=True),
-    Column("address", 12, 1, grow=2, most=44),
+    Column("address", 12, 1, grow=2, most=44, tail=True),
     Column("process", 10, 1, grow=1, most=18),
     Column("service", 10, 2, grow=1, most=20),
     Column("user", 8, 3, grow=1, most=14),

@@ -29,8 +29,13 @@ class ProblemList(RowTable):
         super().__init__("PROBLEMS", COLUMNS, id=id, empty="nothing wrong", header_from=0)
         self._clock = clock
         self._seen: tuple[Sequence[Problem], int] = ((), 0)
-        self.quiet_word = ""
-        """said instead of "nothing wrong" while not every host was heard"""
+        self._quiet = ""
+
+    def say_quiet(self, word: str) -> None:
+        """What an empty list says instead of "nothing wrong", while not every host was heard; "" ends it."""
+        if word != self._quiet:
+            self._quiet = word
+            self.refresh()
 
     def show_problems(self, problems: Sequence[Problem], titles: Mapping[str, str]) -> None:
         """As the cluster model ranks them."""
@@ -48,7 +53,7 @@ class ProblemList(RowTable):
         self.show(rows.values())
 
     def empty_text(self) -> str:
-        return super().empty_text() if self.match or not self.quiet_word else self.quiet_word
+        return super().empty_text() if self.match or not self._quiet else self._quiet
 
 
 def _row(key: str, problem: Problem, title: str, now: float) -> Row:

@@ -44,6 +44,11 @@ class Pulse:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, self._due() - loop.time()), self._beat)
 
+    @property
+    def pending(self) -> bool:
+        """Whether something changed that is not shown yet."""
+        return self._timer is not None
+
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

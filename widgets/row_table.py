@@ -14,7 +14,7 @@ from textual.strip import Strip
 
 from widgets.canvas import Canvas
 from widgets.cells import GAP, Column, Row, fit
-from widgets.clean import clip, pad
+from widgets.clean import clip, clip_start, pad
 from widgets.commands import Command, bindings
 from widgets.ink import Role
 from widgets.match import Match
@@ -361,7 +361,8 @@ class RowTable(Canvas):
         for text, role in row.cells[column].runs:
             if left <= 0:
                 break
-            piece = clip(self.safe(text), left)
+            cut = clip_start if self.columns[column].tail else clip
+            piece = cut(self.safe(text), left)
             runs.append((piece, self.cell_style(ink.on(role, ground), row, column) + aged))
             left -= _cells(piece)
         if left > 0:

@@ -12,7 +12,7 @@ from widgets.row_table import RowTable
 COLUMNS = (
     Column("host", 6, 0, grow=1, most=14),
     Column("log", 10, 0, grow=2, most=28),
-    Column("file", 10, 2, grow=2),
+    Column("file", 10, 2, grow=2, tail=True),
 )
 
 

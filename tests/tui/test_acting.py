@@ -19,8 +19,10 @@ from screens.live import LiveScreen
 from screens.progress import ProgressModal
 from tests.tui import snapshots
 from tests.tui.fakes import FakeEngine, make_app
+from tests.tui.quiet import rest
 from tests.tui.test_cluster_screen import lines
 from widgets.detail_view import DetailView
+from widgets.row_table import RowTable
 
 KEYS = [
     *"abcdefghijklmnoprstuvwxyz0123456789[]:/?", "enter", "tab", "shift+tab", "escape", "space", "up",
@@ -30,12 +32,12 @@ KEYS = [
 
 
 async def on_confirm(pilot: Pilot[Any]) -> ConfirmModal:
-    await pilot.pause(0.15)
+    await rest(pilot)
     await pilot.press("down", "a")
-    await pilot.pause(0.1)
+    await rest(pilot)
     assert isinstance(pilot.app.screen, ActionModal)
     await pilot.press("enter")
-    await pilot.pause(0.1)
+    await rest(pilot)
     screen = pilot.app.screen
     assert isinstance(screen, ConfirmModal)
     return screen
@@ -49,7 +51,7 @@ async def test_cancel_is_focused_and_enter_changes_nothing(environment: Environm
         screen = await on_confirm(pilot)
         assert screen.focused is screen.query_one("#cancel")
         await pilot.press("enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert isinstance(app.screen, LiveScreen)
         assert engine.drafts == [(Verb.RESTART, "cms@app1")]
         assert engine.runs == []
@@ -75,13 +77,13 @@ async def test_in_production_only_the_typed_phrase_runs_it() -> None:
         assert screen.query_one("#run", Button).disabled
         screen.query_one("#phrase", Input).focus()
         await pilot.press(*"restart lms app1".replace(" ", "_").replace("_", " "), "enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert engine.runs == []
         screen.query_one("#phrase", Input).value = "restart cms app1"
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert not screen.query_one("#run", Button).disabled
         await pilot.press("enter")
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert [p.selector for p in engine.runs] == ["cms@app1"]
         progress = app.screen
         assert isinstance(progress, ProgressModal)
@@ -97,7 +99,7 @@ async def test_elsewhere_the_button_must_be_reached_on_purpose() -> None:
         screen = await on_confirm(pilot)
         assert not screen.query("#phrase")
         await pilot.press("tab", "enter")
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert len(engine.runs) == 1
 
 
@@ -108,10 +110,10 @@ async def test_read_only_says_so_and_can_not_run() -> None:
         assert screen.query_one("#run", Button).disabled
         assert "read-only" in str(screen.query_one("#refusal").render())
         await pilot.press("tab", "enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert isinstance(app.screen, ArmModal)
         await pilot.press("tab", "enter")
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert engine.armed_until is not None
         assert len(app.screen_stack) == 2
         assert not screen.query_one("#run", Button).disabled
@@ -126,32 +128,32 @@ async def test_arming_that_runs_out_closes_the_way_while_the_plan_is_read() -> N
         screen.query_one("#run", Button).focus()
         engine.clock.passed = 61.0  # type: ignore[attr-defined]
         await pilot.press("enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert engine.runs == []
 
 
 async def test_arming_in_production_needs_its_name_and_w_takes_it_back() -> None:
     app, engine = make_app()
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         await pilot.press("w")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert isinstance(app.screen, ArmModal)
         await pilot.press("enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert engine.armed_until is None
         await pilot.press("w")
-        await pilot.pause(0.1)
+        await rest(pilot)
         app.screen.query_one(Input).focus()
         await pilot.press(*"staging", "enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert engine.armed_until is None
         app.screen.query_one(Input).value = ""
         await pilot.press(*"production", "enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert engine.armed_until is not None
         await pilot.press("w")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert engine.armed_until is None
 
 
@@ -159,9 +161,9 @@ async def test_a_refusal_is_one_sentence() -> None:
     app, engine = make_app()
     engine.draft_error = UsageError("nothing to restart: [/cms] is not there", remedy="see [b]status[/b]")
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         await pilot.press("down", "a", "enter")
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert isinstance(app.screen, LiveScreen)
         (notice,) = list(app._notifications)
         assert notice.message == "nothing to restart: [/cms] is not there; see [b]status[/b]."
@@ -174,7 +176,7 @@ async def test_drift_is_shown_as_a_sentence() -> None:
         engine.arm(600)
         await on_confirm(pilot)
         await pilot.press("tab", "enter")
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert isinstance(app.screen, ProgressModal)
         text = " ".join(lines(app.screen.query_one(DetailView)))
         assert "app1: lms is now pid 99; look again, then draft anew." in text
@@ -184,13 +186,15 @@ async def test_what_can_not_be_done_says_why() -> None:
     app, engine = make_app()
     engine.missing = {Verb.STOP: "add `ops ALL=(supervisor) NOPASSWD: ...` to sudoers"}
     async with app.run_test(size=(140, 36)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         await pilot.press("down", "a")
-        await pilot.pause(0.1)
-        text = "\n".join(lines(app.screen.query_one("#verbs")))  # type: ignore[arg-type]
-        assert "stop     not possible: add `ops ALL=(supervisor)" in text
+        await rest(pilot)
+        table = "\n".join(lines(app.screen.query_one(RowTable)))
+        assert "stop     not possible here" in table
+        whole = " ".join(" ".join(lines(app.screen.query_one(DetailView))).split())
+        assert "not possible: add `ops ALL=(supervisor) NOPASSWD: ...` to sudoers" in whole
         await pilot.press("end", "enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert isinstance(app.screen, ActionModal)
         assert engine.drafts == []
 
@@ -206,7 +210,7 @@ async def test_no_random_keys_run_a_plan_in_production(seed: int) -> None:
     """Armed from the start, which no key sequence of this alphabet could reach by chance."""
     app, engine = make_app()
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await rest(pilot)
         engine.arm(1e9)
         await fuzz(engine, pilot, random.Random(seed), 80)
         assert engine.runs == []
@@ -218,7 +222,7 @@ async def test_no_random_keys_run_a_plan_in_production(seed: int) -> None:
 async def test_no_random_keys_run_a_plan_while_read_only(environment: Environment) -> None:
     app, engine = make_app(snapshots.cluster(environment))
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.1)
+        await rest(pilot)
         engine.arm = lambda seconds: None  # type: ignore[method-assign]
         await fuzz(engine, pilot, random.Random(7), 60)
         assert engine.runs == []

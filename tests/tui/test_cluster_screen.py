@@ -14,6 +14,7 @@ from screens.host import HostScreen
 from screens.live import LiveScreen
 from tests.tui import snapshots
 from tests.tui.fakes import make_app
+from tests.tui.quiet import rest
 from widgets.bars import StatusBar
 from widgets.canvas import Canvas
 from widgets.fleet_table import FleetTable
@@ -28,7 +29,7 @@ def lines(pane: Canvas) -> list[str]:
 
 
 async def settled(pilot: Pilot[Any]) -> LiveScreen:
-    await pilot.pause(0.15)
+    await rest(pilot)
     screen = pilot.app.screen
     assert isinstance(screen, LiveScreen)
     return screen
@@ -85,7 +86,7 @@ async def test_a_published_change_is_painted() -> None:
         hosts = {**engine.snapshot.hosts, "web": replace(web, version=8, instances=(nginx,))}
         drawn = screen.query_one(MatrixView).drawn
         engine.publish(replace(engine.snapshot, version=13, hosts=hosts))
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert any("✗ down" in line for line in lines(screen.query_one(MatrixView)))
         assert screen.query_one(MatrixView).drawn - drawn == 1
 
@@ -94,7 +95,7 @@ async def test_nothing_is_painted_while_nothing_changes() -> None:
     app, engine = make_app()
     async with app.run_test(size=(200, 50)) as pilot:
         screen = await settled(pilot)
-        await pilot.pause(0.3)
+        await rest(pilot)
         frames = 0
 
         def count() -> None:
@@ -105,7 +106,7 @@ async def test_nothing_is_painted_while_nothing_changes() -> None:
         painted = sum(c.painted for c in screen.query(Canvas))
         for version in range(20, 26):
             engine.publish(replace(engine.snapshot, version=version))
-            await pilot.pause(0.5)
+            await pilot.pause(0.25)
         assert frames == 0
         assert sum(c.painted for c in screen.query(Canvas)) == painted
 
@@ -118,7 +119,7 @@ async def test_ages_move_with_the_clock_and_repaint_only_their_row() -> None:
         before = (fleet.drawn, matrix.drawn)
         engine.clock.passed = 1.0  # type: ignore[attr-defined]
         screen.pull()
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert "stale 5 s" in lines(fleet)[4]
         assert fleet.drawn - before[0] == 1
         assert matrix.drawn == before[1]
@@ -134,7 +135,7 @@ async def test_the_cursor_stays_on_its_row_when_rows_move() -> None:
         engine.publish(
             replace(engine.snapshot, version=14, problems=tuple(reversed(engine.snapshot.problems)))
         )
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert problems.cursor_key == "app1/cms"
         assert problems.cursor_index == 3
 
@@ -167,14 +168,14 @@ async def test_filter_narrows_the_focused_pane_and_escape_takes_it_back() -> Non
         screen = await settled(pilot)
         problems = screen.query_one(ProblemList)
         await pilot.press("slash", *"app1")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert len(problems.rows) == 3
         await pilot.press("enter")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert screen.focused is problems
         assert "3 of 5  /app1" in lines(problems)[0]
         await pilot.press("escape")
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert len(problems.rows) == 5
         assert screen.KIND == "cluster"
 
@@ -186,11 +187,11 @@ async def test_zoom_gives_the_whole_screen_to_a_pane_and_takes_it_back() -> None
         problems, matrix = screen.query_one(ProblemList), screen.query_one(MatrixView)
         height = problems.size.height
         await pilot.press("z")
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert problems.size.height == 34
         assert not matrix.display or matrix.size.height == 0
         await pilot.press("z")
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert problems.size.height == height
         assert matrix.size.height > 5
 
@@ -248,6 +249,19 @@ async def test_a_host_in_every_link_state_draws() -> None:
                 for k, h in engine.snapshot.hosts.items()
             }
             engine.publish(replace(engine.snapshot, version=100 + n, hosts=hosts))
-            await pilot.pause(0.1)
+            await rest(pilot)
             for row in lines(screen.query_one(FleetTable))[2:6]:
                 assert ("●" in row) == (link is Link.LIVE), row
+
+
+async def test_once_all_are_heard_it_says_that_nothing_is_wrong() -> None:
+    app, engine = make_app(snapshots.healthy())
+    heard = engine.snapshot
+    engine.snapshot = app.bridge.cluster
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await settled(pilot)
+        problems = screen.query_one(ProblemList)
+        assert "not heard yet" in " ".join(lines(problems))
+        engine.publish(heard)
+        await rest(pilot)
+        assert lines(problems)[1].strip() == "nothing wrong"

@@ -11,6 +11,7 @@ from edxconsole.cluster.model import ClusterSnapshot, Problem, State
 from edxconsole.logs.model import LogBatch, LogSource
 from tests.tui import snapshots
 from tests.tui.fakes import make_app
+from tests.tui.quiet import rest
 from tests.tui.test_cluster_screen import lines
 from widgets.canvas import Canvas
 from widgets.log_pane import LogPane
@@ -58,10 +59,10 @@ def poisoned(text: str) -> ClusterSnapshot:
 async def test_no_pane_lets_it_through(text: str) -> None:
     app, engine = make_app(poisoned(text))
     async with app.run_test(size=(200, 50)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         for key in ("1", "2", "3", "4"):
             await pilot.press("down", key)
-            await pilot.pause(0.1)
+            await rest(pilot)
             for pane in app.screen.query(Canvas):
                 width = pane.size.width
                 for y in range(pane.size.height):
@@ -75,15 +76,15 @@ async def test_no_pane_lets_it_through(text: str) -> None:
 async def test_nor_does_a_log_line() -> None:
     app, engine = make_app()
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         await pilot.press("4")
-        await pilot.pause(0.5)
+        await rest(pilot)
         source = LogSource("app1", "/x\x1b]0;y\x07[/z]", "lms", "lms\x9b")
         for text in CORPUS:
             line = text.replace("\n", " ") + "\n"
             engine.feeds[-1].put(LogBatch(source, snapshots.NOW, line))
         engine.feeds[-1].put(LogBatch(source, snapshots.NOW, mark="denied"))
-        await pilot.pause(0.3)
+        await rest(pilot)
         pane = app.screen.query_one(LogPane)
         shown = lines(pane)
         assert any("Group [/oops]" in t for t in shown)
@@ -98,10 +99,10 @@ async def test_errors_and_questions_with_markup_are_shown_as_they_are() -> None:
 
     app, _ = make_app()
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         app.say_error(HostUnreachable("refused [/x] \x1b]0;t\x07", host="app1"))
         app.push_screen(SecretModal("app1", "[/x] Verification code\x1b[2J: "))
-        await pilot.pause(0.2)
+        await rest(pilot)
         assert "Verification code" in app.export_screenshot().replace("&#160;", " ")
 
 
@@ -112,7 +113,7 @@ async def test_a_defect_ends_in_a_sentence_and_its_traceback_in_the_log(
 
     async def fail() -> None:
         async with app.run_test(size=(120, 36)) as pilot:
-            await pilot.pause(0.1)
+            await rest(pilot)
             password = "hunter2"
             app._handle_exception(ValueError(password))
             said = [str(r) for r in app._exit_renderables]

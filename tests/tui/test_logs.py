@@ -11,6 +11,7 @@ from screens.host import HostScreen
 from screens.logs import LogsScreen
 from tests.tui import snapshots
 from tests.tui.fakes import make_app
+from tests.tui.quiet import rest
 from tests.tui.test_cluster_screen import lines
 from widgets.ink import THEMES
 from widgets.log_pane import LogPane
@@ -109,24 +110,24 @@ async def test_only_lines_in_view_are_composed() -> None:
     async with app.run_test(size=(120, 12)) as pilot:
         pane = app.pane
         pane.reset([LMS])
-        await pilot.pause()
+        await rest(pilot)
         painted = pane.painted
         pane.feed([batch(LMS, *(f"line {n}" for n in range(20_000)))])
-        await pilot.pause(0.1)
+        await rest(pilot)
         assert pane.painted - painted <= 4 * 12
 
 
 async def test_the_cursor_on_a_host_chooses_what_is_followed() -> None:
     app, engine = make_app()
     async with app.run_test(size=(200, 50)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         await pilot.press("down", "2")
-        await pilot.pause(0.5)
+        await rest(pilot)
         screen = app.screen
         assert isinstance(screen, HostScreen)
         assert [s.component for s in engine.follows[-1]] == ["lms"]
         await pilot.press("down")
-        await pilot.pause(0.5)
+        await rest(pilot)
         assert [s.component for s in engine.follows[-1]] == ["cms"]
         assert "views.py:4" in lines(screen.query_one(LogPane))[5]
 
@@ -134,12 +135,13 @@ async def test_the_cursor_on_a_host_chooses_what_is_followed() -> None:
 async def test_moving_fast_over_rows_opens_only_the_last_log() -> None:
     app, engine = make_app()
     async with app.run_test(size=(200, 50)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         await pilot.press("down", "2")
-        await pilot.pause(0.5)
+        await rest(pilot)
         opened = len(engine.follows)
-        await pilot.press("down", "down", "down")
-        await pilot.pause(0.6)
+        for _ in range(3):
+            app.simulate_key("down")
+        await rest(pilot)
         assert len(engine.follows) - opened <= 2
         assert [s.component for s in engine.follows[-1]] == ["edxapp_worker"]
 
@@ -147,15 +149,15 @@ async def test_moving_fast_over_rows_opens_only_the_last_log() -> None:
 async def test_marks_choose_the_sources_of_the_logs_screen() -> None:
     app, engine = make_app(snapshots.healthy())
     async with app.run_test(size=(200, 50)) as pilot:
-        await pilot.pause(0.15)
+        await rest(pilot)
         await pilot.press("4")
-        await pilot.pause(0.5)
+        await rest(pilot)
         assert isinstance(app.screen, LogsScreen)
         assert len(engine.follows[-1]) == 13
         app.screen.query_one("#sources").focus()
         await pilot.press("space", "space")
-        await pilot.pause(0.5)
+        await rest(pilot)
         assert {s.component for s in engine.follows[-1]} == {"nginx", "lms"}
         await pilot.press("u")
-        await pilot.pause(0.5)
+        await rest(pilot)
         assert len(engine.follows[-1]) == 13

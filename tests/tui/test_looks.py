@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 
 from tests.tui import snapshots
 from tests.tui.fakes import make_app
+from tests.tui.quiet import rest
 from tests.tui.test_cluster_screen import lines
 from widgets.canvas import Canvas
 from widgets.fleet_table import FleetTable
@@ -25,11 +26,11 @@ class SnapCompare(Protocol):
 
 def pressing(*keys: str) -> Any:
     async def run(pilot: Pilot[Any]) -> None:
-        await pilot.pause(0.3)
+        await rest(pilot)
         for key in keys:
             await pilot.press(key)
-            await pilot.pause(0.1)
-        await pilot.pause(0.4)
+            await rest(pilot)
+        await rest(pilot)
 
     return run
 
@@ -70,7 +71,7 @@ def test_help(snap_compare: SnapCompare) -> None:
 async def test_ascii_terminals_get_only_ascii_and_still_every_state() -> None:
     app, _ = make_app(ascii_only=True)
     async with app.run_test(size=(200, 50)) as pilot:
-        await pilot.pause(0.3)
+        await rest(pilot)
         for pane in app.screen.query(Canvas):
             assert all(line.isascii() for line in lines(pane)), pane
         fleet = lines(app.screen.query_one(FleetTable))
@@ -83,7 +84,7 @@ async def test_without_colour_nothing_is_coloured_and_states_still_differ(
     monkeypatch.setenv("NO_COLOR", "1")
     app, _ = make_app()
     async with app.run_test(size=(200, 50)) as pilot:
-        await pilot.pause(0.3)
+        await rest(pilot)
         assert app.theme == "edx-mono"
         for pane in app.screen.query(Canvas):
             for y in range(pane.size.height):
