@@ -34,13 +34,18 @@ class _Compiled:
 _last: _Compiled | None = None
 
 
-def component_of_unit(catalog: Catalog, kind: str, name: str) -> str:
-    """Component id of a unit, "" when none.
+def component_of_unit(catalog: Catalog, kind: str, name: str, aliases: Sequence[str] = ()) -> str:
+    """Component id of a unit by its name, else by one of its aliases; "" when none.
 
     Args:
         kind: supervisor, systemd, sysv or compose (Unit.kind).
         name: as the manager says it: "edxapp:lms", "nginx.service".
     """
+    found = (_component_of_name(catalog, kind, n) for n in (name, *aliases))
+    return next((component for component in found if component), "")
+
+
+def _component_of_name(catalog: Catalog, kind: str, name: str) -> str:
     compiled = _compile(catalog)
     key = (kind, name)
     known = compiled.seen_units.get(key)

@@ -26,7 +26,7 @@ class Attribution:
 
     def unit(self, unit: Unit) -> str:
         """Component id, "" when none."""
-        return component_of_unit(self.catalog, unit.kind, unit.name)
+        return component_of_unit(self.catalog, unit.kind, unit.name, unit.aliases)
 
     def process(self, process: Process) -> str:
         """Component id, "" when none, or when it runs in a container: its ports and logs are not here."""

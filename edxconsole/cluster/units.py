@@ -56,6 +56,8 @@ class Unit:
     detail: str = ""
     """spawn error, exit status, sub-state: what the manager says of it, sanitised"""
     log_paths: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    """other names its manager knows it by ("redis.service"); it is listed under `name` only"""
 
     @property
     def kind(self) -> str:

@@ -51,7 +51,7 @@ def _of_host(catalog: Catalog, host: HostSnapshot) -> Iterator[LogSource]:
 def _of_units(catalog: Catalog, host: HostSnapshot) -> Iterator[LogSource]:
     taken: set[str] = set()
     for unit in host.units.values():
-        component = component_of_unit(catalog, unit.kind, unit.name)
+        component = component_of_unit(catalog, unit.kind, unit.name, unit.aliases)
         for path in unit.log_paths:
             if path not in taken:
                 taken.add(path)

@@ -71,18 +71,22 @@ def _dark(host: HostSnapshot) -> PreflightFailed:
 def _on_host(catalog: Catalog, host: HostSnapshot, selector: Selector) -> Iterator[Target]:
     ranked: dict[str, list[Target]] = {}
     for unit in host.units.values():
-        component = component_of_unit(catalog, unit.kind, unit.name) or ""
-        if _means(selector, component, unit.name):
+        component = component_of_unit(catalog, unit.kind, unit.name, unit.aliases)
+        if _means(selector, component, unit):
             ranked.setdefault(component or unit.name, []).append(Target(host.name, component, unit))
     for targets in ranked.values():
         best = min(MANAGER_RANK.get(t.unit.kind, 9) for t in targets)
         yield from (t for t in targets if MANAGER_RANK.get(t.unit.kind, 9) == best)
 
 
-def _means(selector: Selector, component: str, unit: str) -> bool:
-    """By component id, or by the unit's own name where the catalog does not know it."""
-    named = {component, unit, unit.rpartition(":")[2], unit.removesuffix(".service")} - {""}
-    return selector.matches_unit(unit) and any(selector.matches_component(name) for name in named)
+def _means(selector: Selector, component: str, unit: Unit) -> bool:
+    """By component id, or by the unit's own name or alias where the catalog does not know it."""
+    names = (unit.name, *unit.aliases)
+    short = (part for name in names for part in (name.rpartition(":")[2], name.removesuffix(".service")))
+    named = {component, *names, *short} - {""}
+    return any(selector.matches_unit(name) for name in names) and any(
+        selector.matches_component(name) for name in named
+    )
 
 
 def _changes(unit: Unit, verb: Verb) -> bool:

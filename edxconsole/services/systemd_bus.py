@@ -59,5 +59,5 @@ async def _get(bus: DBus, address: Address, interface: str, key: str) -> str:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, list):
-        return bytes(value).hex()
+        return " ".join(value) if value and isinstance(value[0], str) else bytes(value).hex()
     return str(value)

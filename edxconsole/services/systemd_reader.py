@@ -13,6 +13,7 @@ from edxconsole.services.systemd_units import (
     UNIT_PROPERTIES,
     Properties,
     known,
+    once,
     parse_show,
     to_unit,
     wanted,
@@ -33,7 +34,7 @@ async def read_wanted(bus: DBus, patterns: tuple[str, ...]) -> dict[str, Unit]:
     names = {name for name, active in (await loaded_units(bus)).items() if wanted(name, active, patterns)}
     names |= {pattern for pattern in patterns if not is_pattern(pattern)}
     found = await asyncio.gather(*(read_one(bus, name) for name in sorted(names)))
-    return {unit.name: unit for unit in found if unit is not None}
+    return once(unit for unit in found if unit is not None)
 
 
 async def read_one(bus: DBus, name: str) -> Unit | None:
@@ -47,7 +48,7 @@ async def read_one(bus: DBus, name: str) -> Unit | None:
 async def show_wanted(transport: Transport, patterns: tuple[str, ...]) -> dict[str, Unit]:
     """The same by one command on the host. Raises ServiceUnavailable."""
     found = await _show(transport, patterns)
-    return {name: to_unit(name, p) for name, p in found.items() if known(p)}
+    return once(to_unit(name, p) for name, p in found.items() if known(p))
 
 
 async def _show(transport: Transport, names: tuple[str, ...]) -> dict[str, dict[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
@@ -12,6 +13,7 @@ MANAGER = "systemd"
 
 UNIT_PROPERTIES = (
     "Id",
+    "Names",
     "LoadState",
     "ActiveState",
     "SubState",
@@ -49,7 +51,7 @@ def known(properties: Properties) -> bool:
 
 
 def to_unit(name: str, properties: Properties) -> Unit:
-    """A Unit from its properties.
+    """A Unit from its properties, under its Id whatever alias it was asked by.
 
     Identity is the InvocationID with MainPID and its start (us since boot): it changes with
     every start, also where there is no main process.
@@ -60,15 +62,27 @@ def to_unit(name: str, properties: Properties) -> Unit:
         health = UnitHealth.EXITED
     if sub == "auto-restart":
         health = UnitHealth.FAILED
+    main = properties.get("Id") or name
     return Unit(
         manager=MANAGER,
-        name=name,
+        name=main,
         word=clean(f"{active} ({sub})" if sub else active, 40),
         health=health,
         identity=_identity(properties, running=active not in ("inactive", "failed")),
         since=_since(properties.get("StateChangeTimestamp", "")),
         detail=_detail(properties, failed=health is UnitHealth.FAILED),
+        aliases=tuple(sorted({name, *properties.get("Names", "").split()} - {main})),
     )
+
+
+def once(units: Iterable[Unit]) -> dict[str, Unit]:
+    """Units by name, each once with every alias that was heard of."""
+    found: dict[str, Unit] = {}
+    for unit in units:
+        known = found.get(unit.name)
+        aliases = sorted({*unit.aliases, *(known.aliases if known else ())})
+        found[unit.name] = replace(unit, aliases=tuple(aliases))
+    return found
 
 
 def _identity(properties: Properties, *, running: bool) -> Identity:

@@ -12,7 +12,7 @@ from edxconsole.services.dbus import BUS, SYSTEM_BUS, DBus, Signal
 from edxconsole.services.hints import Hints
 from edxconsole.services.systemd_bus import subscribe
 from edxconsole.services.systemd_reader import is_pattern, read_one, read_wanted, show_wanted
-from edxconsole.services.systemd_units import MANAGER, unescape_path, wanted
+from edxconsole.services.systemd_units import MANAGER, once, unescape_path, wanted
 from edxconsole.transport.base import UnixEndpoint
 
 BURST = 0.03
@@ -98,13 +98,17 @@ class _Watch:
         # To read a unit that is stopped or absent loads it and lets it go, which is announced as
         # well: these two say nothing of a unit that was read. (A new unit file comes with Reloading.)
         if signal.member in ("UnitNew", "UnitRemoved"):
-            known = name in self._units or name in self._absent
+            known = name in self._names() or name in self._absent
             return not known and wanted(name, "", self._patterns)
         return name in self._units or wanted(name, _active_state(signal), self._patterns)
 
     async def _read_all(self) -> None:
         self._units = await read_wanted(self._bus, self._patterns)
-        self._absent = {p for p in self._patterns if not is_pattern(p) and p not in self._units}
+        self._absent = {p for p in self._patterns if not is_pattern(p)} - self._names()
+
+    def _names(self) -> set[str]:
+        """By which the units go that are there."""
+        return {name for unit in self._units.values() for name in (unit.name, *unit.aliases)}
 
     async def _read_again(self, names: set[str]) -> bool:
         before = dict(self._units)
@@ -114,8 +118,9 @@ class _Watch:
                 self._units.pop(name, None)
                 self._absent.add(name)
             else:
-                self._units[name] = unit
-                self._absent.discard(name)
+                before_it = [self._units[unit.name]] if unit.name in self._units else []
+                self._units |= once([*before_it, unit])
+                self._absent -= {name, unit.name}
         return self._units != before
 
 

@@ -8,7 +8,7 @@ from edxconsole.cluster.units import Identity, UnitHealth
 from edxconsole.services.sudo import allowed, rule
 from edxconsole.services.supervisor_config import parse, parse_endpoint, parse_tcp
 from edxconsole.services.supervisor_posture import can_signal, has_cve_2017_11610, parse_version
-from edxconsole.services.systemd_units import parse_show, to_unit, unescape_path, wanted
+from edxconsole.services.systemd_units import once, parse_show, to_unit, unescape_path, wanted
 from edxconsole.services.sysv_status import parse as parse_sysv
 from edxconsole.services.text import clean, last_lines
 from edxconsole.transport.base import TcpEndpoint, UnixEndpoint
@@ -146,6 +146,15 @@ def test_systemctl_show_of_several_units() -> None:
     assert (bad.health, bad.identity, bad.word) == (UnitHealth.FAILED, Identity(), "failed (failed)")
     assert bad.detail == "exit-code, exit status 203"
     assert bad.since == pytest.approx(1795397073.709649)
+
+
+def test_an_alias_is_another_name_of_the_unit_not_another_unit() -> None:
+    redis = {"Id": "redis-server.service", "Names": "redis.service redis-server.service", "MainPID": "9"}
+    by_alias = to_unit("redis.service", redis)
+    assert (by_alias.name, by_alias.aliases) == ("redis-server.service", ("redis.service",))
+    # An old systemd knows only those names that it was asked by.
+    early = to_unit("redis-server.service", redis | {"Names": "redis-server.service"})
+    assert once([by_alias, early]) == {"redis-server.service": by_alias}
 
 
 def test_a_unit_that_systemd_starts_again_and_again_is_failing() -> None:
