@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from edxconsole.errors import CommandTimedOut, ConnectionLost, EdxconsoleError
 from edxconsole.probe.channel import ProbeChannel
 from edxconsole.probe.frames import Beat, LogChunk, Reply
 from edxconsole.transport.base import Transport
+from edxconsole.transport.ending import finish
 
 STALE_AFTER = 2.5
 """seconds of silence; the probe beats once a second"""
@@ -83,10 +84,7 @@ class Connection:
             return next(t for t in tasks if t in done).result()
         finally:
             everything = (*tasks, clock, *self._watchers.values(), *self._leaving)
-            for task in everything:
-                task.cancel()
-            await asyncio.gather(*everything, return_exceptions=True)
-            await self._close()
+            await finish(self._end(everything))
 
     def add_watcher(self, watcher: Watcher) -> None:
         """Let a watcher run from now on, for the life of this connection."""
@@ -200,15 +198,28 @@ class Connection:
             changed=self._changed,
         )
 
-    async def _close(self) -> None:
+    async def _end(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await close_quietly(self.probe.close(), self.logger)
         await close_quietly(self.transport.close(), self.logger)
 
 
 async def close_quietly(closing: Coroutine[Any, Any, None], log: logging.Logger) -> None:
-    """Close something on a host that may be frozen: bounded in time, failures only logged."""
-    try:
-        async with asyncio.timeout(CLOSE_TIMEOUT):
-            await closing
-    except (TimeoutError, EdxconsoleError, OSError) as error:
-        log.info("closing took too long or failed: %s", error or type(error).__name__)
+    """Close something on a host that may be frozen: bounded in time, failures only logged.
+
+    A cancellation does not cut it short.
+    """
+
+    async def bounded() -> None:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await closing
+        except (TimeoutError, EdxconsoleError, OSError) as error:
+            log.info("closing took too long or failed: %s", error or type(error).__name__)
+        except Exception:
+            # It would take the place of what ended the connection, even of our own end.
+            log.exception("closing failed")
+
+    await finish(bounded())

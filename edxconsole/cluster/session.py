@@ -20,12 +20,16 @@ from edxconsole.errors import ConnectionLost, EdxconsoleError
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.probe.launcher import launch
 from edxconsole.transport.base import ConnectionInfo, Transport
+from edxconsole.transport.ending import finish
 
 LIVE_LONG = 10.0
 """seconds live after which a new loss starts the backoff from its beginning"""
 
 REDIAL = 0.7
 """seconds a login in progress still has when its host is seen to return"""
+
+CANCEL_AGAIN = 5.0
+"""a library may swallow a cancellation, so it is repeated"""
 
 MakeTransport = Callable[[Host], Transport]
 
@@ -88,8 +92,7 @@ class HostSession:
     async def close(self) -> None:
         """End everything; the last snapshot stays, as CLOSED."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await finish(_ended(self._task))
             self._task = None
         self._stand(Link.CLOSED, "the console closed the connection")
 
@@ -204,17 +207,27 @@ class HostSession:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if not dialling.done():
                     await asyncio.wait({dialling}, timeout=REDIAL)
-                if dialling.done():
-                    waiting.discard(dialling)
-                    self._logged_in(dialling.result())
-                    return dialling.result()
-            finally:
-                for task in waiting:
-                    task.cancel()
-                ended = await asyncio.gather(*waiting, return_exceptions=True)
-                for transport in ended:
-                    if isinstance(transport, Transport):
-                        await close_quietly(transport.close(), self.logger)
+            except BaseException:
+                await finish(self._give_up(waiting))
+                raise
+            if not dialling.done():
+                await finish(self._give_up(waiting))
+                continue
+            try:
+                await finish(self._give_up(waiting - {dialling}))
+            except BaseException:
+                await finish(self._give_up({dialling}))
+                raise
+            self._logged_in(dialling.result())
+            return dialling.result()
+
+    async def _give_up(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """End them, and close what they have connected meanwhile."""
+        for task in tasks:
+            task.cancel()
+        for transport in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(transport, Transport):
+                await close_quietly(transport.close(), self.logger)
 
     async def _dial(self) -> Transport:
         transport = self._make(self.host)
@@ -289,3 +302,11 @@ class HostSession:
 
     def _new_store(self) -> HostStore:
         return HostStore(self.host.name, self._attribution, self._expected, self._history)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel until it has ended."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=CANCEL_AGAIN)
+    await asyncio.gather(task, return_exceptions=True)

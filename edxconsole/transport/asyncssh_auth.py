@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -81,7 +82,9 @@ class Client(asyncssh.SSHClient):
         return None
 
     async def end_offers(self) -> None:
-        await self._offers.aclose()
+        """Close the agent. A login that is being cancelled may still wait for it, and closes it then."""
+        with contextlib.suppress(RuntimeError):
+            await self._offers.aclose()
 
     async def password_auth_requested(self) -> str | None:
         if self._password_tried or self._kbdint_tried:

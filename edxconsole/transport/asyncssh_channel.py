@@ -133,9 +133,12 @@ class Writer:
 async def _soon(closed: asyncio.Future[None], channel: Any) -> None:
     """Wait for the close; a host that does not answer it is cut off."""
     try:
-        await asyncio.wait_for(asyncio.shield(closed), 2)
-    except TimeoutError:
+        async with asyncio.timeout(2):
+            await asyncio.shield(closed)
+    except (TimeoutError, asyncio.CancelledError) as error:
         channel.abort()
+        if isinstance(error, asyncio.CancelledError):
+            raise
 
 
 class ChannelProcess:

@@ -22,6 +22,7 @@ from edxconsole.errors import HandshakeDropped, HostKeyChanged, HostUnreachable,
 from edxconsole.transport.asyncssh_auth import Client, clean, trusted_keys
 from edxconsole.transport.base import ConnectionInfo
 from edxconsole.transport.dial import Pipe, dial
+from edxconsole.transport.ending import finish
 from edxconsole.transport.host_key import check_host_key
 from edxconsole.transport.known_hosts import Trust
 from edxconsole.transport.login import LoginClock, open_patiently, shared_jump
@@ -97,15 +98,25 @@ class Link:
 
     async def close(self) -> None:
         """Say goodbye for a moment, then cut."""
-        self.connection.close()
+        await finish(self._end())
+
+    async def _end(self) -> None:
+        """The socket is asyncio's until the connection has ended: closed sooner, its number could
+        already belong to another host when asyncio stops to watch it."""
         try:
-            await asyncio.wait_for(self.connection.wait_closed(), 1)
-        except TimeoutError:
+            self.connection.close()
+            await self._ended()
+        except (TimeoutError, asyncssh.Error, OSError):
             self.connection.abort()
-        except (asyncssh.Error, OSError):
-            pass
-        if self.pipe is not None:
-            await self.pipe.close()
+            with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
+                await self._ended()
+        finally:
+            if self.pipe is not None:
+                await self.pipe.close()
+
+    async def _ended(self) -> None:
+        async with asyncio.timeout(1):
+            await self.connection.wait_closed()
 
 
 async def open_link(pool: ConnectionPool, target: Target, seen: tuple[str, ...] = ()) -> Link:
@@ -116,9 +127,13 @@ async def open_link(pool: ConnectionPool, target: Target, seen: tuple[str, ...] 
 async def _open_jump(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) -> Link:
     """A jump host; its sshd has Nagle on until a session starts. One that permits none is slower."""
     link = await open_link(pool, target, seen)
-    with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
-        async with asyncio.timeout(5):
-            await link.connection.run("exec true", encoding=None, stdin=asyncssh.DEVNULL)
+    try:
+        with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
+            async with asyncio.timeout(5):
+                await link.connection.run("exec true", encoding=None, stdin=asyncssh.DEVNULL)
+    except BaseException:
+        await link.close()
+        raise
     return link
 
 

@@ -33,6 +33,8 @@ PID_WITHIN = 64 * 1024
 RunPlain = Callable[[Sequence[str]], Awaitable[Result]]
 
 _TELL_PID = 'echo EDX-PID $$ >&2; exec "$@"'
+_UNPACK = 'eval "$(printf %b "$1")"'
+_NOT_IN_QUOTES = re.compile(r"[\n!\\]")
 _KILL = r"""
 tree=$(ps -e -o pid= -o ppid= | awk -v top="$1" '{ up[$1] = $2 }
     END { for (i in up) { x = i; while (x in up && x != top && x > 1) x = up[x]; if (x == top) print i } }')
@@ -75,8 +77,16 @@ def become_argv(argv: Sequence[str], become: str | None) -> tuple[str, ...]:
 
 
 def command_line(argv: Sequence[str], become: str | None = None) -> str:
-    """One line for a login shell of any kind; tells its pid in the form `PidLine` takes out."""
-    return "exec " + shlex.join(("sh", "-c", _TELL_PID, "sh", *become_argv(argv, become)))
+    """One line for a login shell of any kind; tells its pid in the form `PidLine` takes out.
+
+    Within quotes csh breaks at newlines and expands `!`, and fish takes backslashes away: a line
+    that has any of these goes to sh with them written as octal numbers.
+    """
+    line = "exec " + shlex.join(("sh", "-c", _TELL_PID, "sh", *become_argv(argv, become)))
+    if not _NOT_IN_QUOTES.search(line):
+        return line
+    octal = _NOT_IN_QUOTES.sub(lambda found: f"\\0{ord(found[0]):03o}", line)
+    return "exec " + shlex.join(("sh", "-c", _UNPACK, "sh", octal))
 
 
 class PidLine:

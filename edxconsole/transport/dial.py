@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
-import signal
 import socket
 from dataclasses import dataclass, field
 
 from edxconsole.errors import HostUnreachable
+from edxconsole.transport.ending import end_process, finish, spawn
 from edxconsole.transport.ssh_resolve import Target
 
 USER_TIMEOUT_MS = 10_000
@@ -36,7 +35,8 @@ class Pipe:
         """What the ProxyCommand wrote to stderr, when it has ended; "" for TCP."""
         if self._reading is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._reading), 0.5)
+                async with asyncio.timeout(0.5):
+                    await asyncio.shield(self._reading)
         lines = self.said.decode("utf-8", "replace").strip().splitlines()
         return "".join(c for c in (lines[-1] if lines else "") if c.isprintable())[:200]
 
@@ -44,15 +44,11 @@ class Pipe:
         """Close the socket and end the process group. Idempotent."""
         with contextlib.suppress(OSError):
             self.sock.close()
-        if self.process is not None and self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGTERM)
-            try:
-                await asyncio.wait_for(self.process.wait(), 2)
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.process.pid, signal.SIGKILL)
-                await self.process.wait()
+        await finish(self._end())
+
+    async def _end(self) -> None:
+        if self.process is not None:
+            await end_process(self.process)
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
@@ -129,14 +125,12 @@ async def _run_proxy(target: Target, command: str) -> Pipe:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     try:
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             "/bin/sh",
             "-c",
             command if command.startswith("exec ") else f"exec {command}",
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
         )
     except OSError as error:
         ours.close()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import getpass
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from edxconsole.errors import CommandFailed, ConnectionLost, StreamRefused
 from edxconsole.inventory.model import Host
+from edxconsole.settings import local_user
 from edxconsole.transport.base import (
     ConnectionInfo,
     Endpoint,
@@ -25,6 +25,7 @@ from edxconsole.transport.base import (
     TcpEndpoint,
 )
 from edxconsole.transport.command import become_argv, check_start, collect, kill_signal
+from edxconsole.transport.ending import begin, finish
 from edxconsole.transport.ladder import DirectRefused, Ladder, port_refused
 from edxconsole.transport.streams import ByteQueue, Gate
 
@@ -102,9 +103,13 @@ class LocalProcess(asyncio.SubprocessProtocol):
                 os.killpg(self.transport.get_pid(), self._kill_signal)
 
     async def close(self) -> None:
+        await finish(self._end())
+
+    async def _end(self) -> None:
         self.kill()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self.exited), 2)
+            async with asyncio.timeout(2):
+                await asyncio.shield(self.exited)
         self.stdout.feed_eof()
         self.stderr.feed_eof()
         with contextlib.suppress(PermissionError):
@@ -140,6 +145,10 @@ class ProcessWriter:
 
     async def wait_closed(self) -> None:
         return
+
+
+async def _close_all(processes: Iterable[LocalProcess]) -> None:
+    await asyncio.gather(*(process.close() for process in processes))
 
 
 class LocalWriter:
@@ -185,6 +194,18 @@ class LocalReader:
             raise ConnectionLost(f"the stream broke ({error})") from None
 
 
+async def _started(full: Sequence[str], become: str | None, *, keep_stderr: bool) -> LocalProcess:
+    _, process = await asyncio.get_running_loop().subprocess_exec(
+        lambda: LocalProcess(keep_stderr=keep_stderr, kill_signal=kill_signal(become)),
+        *full,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    return process
+
+
 class LocalTransport:
     """This machine. See base.Transport for the contract."""
 
@@ -194,7 +215,7 @@ class LocalTransport:
         self._running: set[LocalProcess] = set()
         self._ladder = Ladder(
             host.name,
-            getpass.getuser(),
+            local_user(),
             may_sudo=host.become == "sudo",
             direct=self._direct,
             start=self.process,
@@ -212,7 +233,7 @@ class LocalTransport:
     def info(self) -> ConnectionInfo:
         system = os.uname()
         return ConnectionInfo(
-            "local", address="localhost", user=getpass.getuser(), server=f"{system.sysname} {system.release}"
+            "local", address="localhost", user=local_user(), server=f"{system.sysname} {system.release}"
         )
 
     async def connect(self) -> None:
@@ -260,8 +281,7 @@ class LocalTransport:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result("the connection was closed")
         running, self._running = self._running, set()
-        for process in running:
-            await process.close()
+        await finish(_close_all(running))
 
     def _check_open(self) -> None:
         if not self.connected:
@@ -275,14 +295,7 @@ class LocalTransport:
         self._check_open()
         full = become_argv(argv, become)
         try:
-            _, process = await asyncio.get_running_loop().subprocess_exec(
-                lambda: LocalProcess(keep_stderr=keep_stderr, kill_signal=kill_signal(become)),
-                *full,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
+            process = await begin(_started(full, become, keep_stderr=keep_stderr), LocalProcess.close)
         except OSError as error:
             raise CommandFailed(
                 f"{full[0]} can't be started: {error.strerror}",

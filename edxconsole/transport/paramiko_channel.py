@@ -73,7 +73,8 @@ class Channel:
         if not self.closed.done():
             self._spawn(self._close, "" if self.exited.done() else signal)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self.closed), 2)
+                async with asyncio.timeout(2):
+                    await asyncio.shield(self.closed)
         self._end(None)
 
     def _queue(self, *, keep: bool) -> tuple[ByteQueue, threading.Event]:
@@ -195,7 +196,8 @@ class Writer:
         """As a socket: what was written is sent before the close."""
         if not self._ended and not self._eof:
             with contextlib.suppress(TimeoutError, ConnectionLost):
-                await asyncio.wait_for(self._all_sent.wait(), 2)
+                async with asyncio.timeout(2):
+                    await self._all_sent.wait()
         await self._channel.close()
 
     def end(self, error: ConnectionLost) -> None:

@@ -21,6 +21,7 @@ import paramiko
 from edxconsole.errors import HandshakeDropped, HostUnreachable, TransportError
 from edxconsole.transport.base import ConnectionInfo
 from edxconsole.transport.dial import Pipe, dial
+from edxconsole.transport.ending import finish
 from edxconsole.transport.host_key import check_host_key
 from edxconsole.transport.known_hosts import Trust
 from edxconsole.transport.login import LoginClock, open_patiently, shared_jump
@@ -161,10 +162,16 @@ class Link:
         if self._watch is not None:
             self._watch.cancel()
         self.set_lost("the connection was closed")
+        await finish(self._end())
+
+    async def _end(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(in_thread(self.transport.close), 2)
+            async with asyncio.timeout(2):
+                await in_thread(self.transport.close)
         if self.pipe is not None:
             await self.pipe.close()
+        if self._watch is not None:
+            await asyncio.gather(self._watch, return_exceptions=True)
 
 
 async def in_thread(call: Callable[..., R], *args: object) -> R:
@@ -188,7 +195,11 @@ async def _open_jump(pool: ConnectionPool, target: Target, seen: tuple[str, ...]
             chan.recv(1)
             chan.close()
 
-    await in_thread(first_session)
+    try:
+        await in_thread(first_session)
+    except BaseException:
+        await link.close()
+        raise
     return link
 
 

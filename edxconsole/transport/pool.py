@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from edxconsole.inventory.model import Inventory
 from edxconsole.transport.base import Prompter
+from edxconsole.transport.ending import finish
 from edxconsole.transport.known_hosts import KnownHosts
 
 
@@ -48,7 +49,7 @@ class JumpLink(Protocol):
 
     @property
     def alive(self) -> bool: ...
-    async def close(self) -> None: ...
+    def close(self) -> Coroutine[Any, Any, None]: ...
 
 
 L = TypeVar("L", bound=JumpLink)
@@ -147,7 +148,7 @@ class ConnectionPool:
         links: list[JumpLink] = list(self._jumps.values())
         self._jumps = {}
         for link in reversed(links):
-            await link.close()
+            await finish(link.close())
         self.secrets.clear()
         self.keys.clear()
 

@@ -143,9 +143,8 @@ async def _connected(process: Process, host: str) -> None:
     said = b""
     while True:
         try:
-            data = await asyncio.wait_for(
-                process.stderr.read(4096), _NC_SETTLES if b"EDX-RELAY maybe" in said else None
-            )
+            async with asyncio.timeout(_NC_SETTLES if b"EDX-RELAY maybe" in said else None):
+                data = await process.stderr.read(4096)
         except TimeoutError:
             return
         said += data

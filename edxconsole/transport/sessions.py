@@ -39,7 +39,8 @@ class SessionBudget:
     async def open(self, start: Callable[[], Awaitable[T]]) -> T:
         """Take a place and start; the caller gives it back with `release`. Raises CommandFailed."""
         try:
-            await asyncio.wait_for(self._free.acquire(), self._wait)
+            async with asyncio.timeout(self._wait):
+                await self._free.acquire()
         except TimeoutError:
             raise CommandFailed(
                 f"its {self._limit} sessions were busy for {self._wait:g} s",

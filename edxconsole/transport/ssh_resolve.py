@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import re
+import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ from pathlib import Path
 
 from edxconsole.errors import HostUnreachable, InventoryError
 from edxconsole.inventory.model import Host
+from edxconsole.settings import home_dir, local_user
+from edxconsole.transport.ending import end_process, spawn
 
 _NAME = re.compile(r"[A-Za-z0-9._:%@\[\]-]+\Z")
 MOST_SPACES = 4
@@ -88,30 +90,26 @@ async def ssh_g(
     argv += ["-p", str(port)] if port is not None else []
     argv += ["-l", check_name(user, "user")] if user is not None else []
     try:
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             *argv,
             "--",
             check_name(name),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
         )
     except FileNotFoundError:
         return {}
     try:
         async with asyncio.timeout(15):
             out, err = await process.communicate()
-    except (TimeoutError, asyncio.CancelledError) as error:
-        process.kill()
-        await process.wait()
-        if isinstance(error, TimeoutError):
-            raise HostUnreachable(
-                "`ssh -G` did not answer within 15 s",
-                host=name,
-                remedy="look for a slow `Match exec` in ssh_config",
-            ) from None
-        raise
+    except TimeoutError:
+        raise HostUnreachable(
+            "`ssh -G` did not answer within 15 s",
+            host=name,
+            remedy="look for a slow `Match exec` in ssh_config",
+        ) from None
+    finally:
+        await end_process(process, signal.SIGKILL)
     if process.returncode != 0:
         said = err.decode("utf-8", "replace").strip().splitlines() or ["no message"]
         raise HostUnreachable(f"ssh_config can't be read: {said[0][:200]}", host=name, remedy="correct it")
@@ -175,7 +173,7 @@ def _target(
     def one(word: str, default: str = "") -> str:
         return said.get(word, [default])[0]
 
-    login = user or one("user") or _local_user()
+    login = user or one("user") or local_user()
     address = check_name(one("hostname", name))
     number = port or int(one("port", "22"))
     tokens = _tokens(name, address, number, check_name(login, "user"), one("hostkeyalias"))
@@ -229,9 +227,9 @@ def _tokens(original: str, address: str, port: int, user: str, alias: str) -> di
         "p": str(port),
         "r": user,
         "k": alias or original,
-        "u": _local_user(),
+        "u": local_user(),
         "i": str(os.getuid()),
-        "d": str(Path.home()),
+        "d": str(home_dir()),
         "l": local,
         "L": local.split(".")[0],
     }
@@ -261,7 +259,3 @@ def _agent(value: str, tokens: Mapping[str, str]) -> str | None:
     if value.startswith("$"):
         return os.environ.get(value[1:].strip("{}")) or None
     return str(_path(value, tokens))
-
-
-def _local_user() -> str:
-    return pwd.getpwuid(os.getuid()).pw_name

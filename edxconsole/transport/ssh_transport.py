@@ -149,7 +149,8 @@ class SshTransport(ABC, Generic[K]):
         if self._link is None:
             return "it was never connected"
         try:
-            return await asyncio.wait_for(asyncio.shield(self._link.lost), 0.5)
+            async with asyncio.timeout(0.5):
+                return await asyncio.shield(self._link.lost)
         except TimeoutError:
             return "its sshd closed the channel without an exit status"
 
