@@ -111,7 +111,11 @@ def open_console(hosts: Path | None = None) -> int:
 def main() -> None:
     """Entry point of the `edxconsole` script."""
     _fill_closed_streams()
-    status = run(sys.argv[1:])
+    try:
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    _end_at_once_from_now_on()
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     raise SystemExit(status)
@@ -136,17 +140,32 @@ def _fill_closed_streams() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line to its exit status. Every error becomes one sentence on stderr, here only."""
-    from edxconsole.logfile import start_logging
-
-    start_logging()
-    signal.signal(signal.SIGTERM, _terminate)
     try:
+        _take_signals()
+        from edxconsole.logfile import start_logging
+
+        start_logging()
         with cli.make_context("edxconsole", list(arguments)) as context:
             result = cli.invoke(context)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into words
         return _explain(error)
+
+
+def _take_signals() -> None:
+    """Ctrl-C, SIGTERM and a closed terminal end us alike; what was ignored (nohup) stays ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
+
+
+def _end_at_once_from_now_on() -> None:
+    """Everything is closed: one more Ctrl-C needs no ceremony, and must not become a traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,9 +26,25 @@ def log_file() -> Path:
     return state_dir() / "edxconsole.log"
 
 
+def home_dir() -> Path:
+    """The operator's home; / for a user without one, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
+
+
+def local_user() -> str:
+    """Who runs this, by the account database; the number of a user it does not know."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 def _xdg(variable: str, usual: str) -> Path:
     base = os.environ.get(variable, "")
-    return (Path(base) if base.startswith("/") else Path.home() / usual) / "edxconsole"
+    return (Path(base) if base.startswith("/") else home_dir() / usual) / "edxconsole"
 
 
 class Settings(BaseModel):

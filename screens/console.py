@@ -160,11 +160,14 @@ class EdxConsole(App[int]):
 
     # Life.
 
-    def on_mount(self) -> None:
+    def on_load(self) -> None:
+        """Before the terminal is taken, so that no signal can end us without giving it back."""
         if self._tuned:
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self.exit, 128 + number)
+
+    def on_mount(self) -> None:
         if self._prompter is not None:
             self._prompter.opened()
         self.set_interval(_TICK, self._tick)

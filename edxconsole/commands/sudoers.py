@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from edxconsole.commands.opening import open_cluster
 from edxconsole.commands.options import hosts_option, json_option
 from edxconsole.commands.output import Printer, print_json
 from edxconsole.commands.sudorules import Rule, rules_for
+from edxconsole.settings import local_user
 
 
 @click.command()
@@ -25,7 +25,7 @@ def sudoers(selectors: tuple[str, ...], read_only: bool, as_json: bool, hosts: P
     for name in opened.hosts:
         host = opened.inventory.hosts[name]
         if host.transport != "local" or host.become == "sudo":
-            logins.setdefault(host.user or getpass.getuser(), []).append(name)
+            logins.setdefault(host.user or local_user(), []).append(name)
     logins.pop("root", None)
     plans = [
         (login, names, rules_for(opened.inventory, opened.catalog, names, read_only=read_only))

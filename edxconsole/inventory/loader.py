@@ -41,7 +41,7 @@ def find_inventory(explicit: Path | None = None) -> Path:
 
 
 def _existing(path: Path, origin: str) -> Path:
-    path = path.expanduser()
+    path = Path(os.path.expanduser(path))
     if not path.exists():
         raise InventoryError(f"{origin} names {path}, which does not exist", remedy="check the path")
     return path
@@ -96,7 +96,7 @@ def _said(model: HostDefaults | None) -> dict[str, Any]:
 
 
 def _resolve(text: str | None, base: Path) -> Path | None:
-    return base / Path(text).expanduser() if text is not None else None
+    return base / Path(os.path.expanduser(text)) if text is not None else None
 
 
 def _groups(document: Document, typed: HostsFile) -> dict[str, tuple[str, ...]]:

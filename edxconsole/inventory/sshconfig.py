@@ -6,12 +6,14 @@ What an alias means is never decided here; the transport asks `ssh -G` (OpenSSH'
 from __future__ import annotations
 
 import glob
+import os
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from edxconsole.inventory.names import HOST_NAME
+from edxconsole.settings import home_dir
 
 MAX_FILES = 64
 MAX_BYTES = 1 << 20
@@ -22,7 +24,7 @@ def ssh_aliases(path: Path | None = None) -> tuple[str, ...]:
 
     Names that can't be host names here are left out. A missing or unreadable file has none.
     """
-    start = path or Path.home() / ".ssh" / "config"
+    start = path or home_dir() / ".ssh" / "config"
     found: dict[str, None] = {}
     for keyword, words in _lines(start, set()):
         if keyword == "host":
@@ -46,8 +48,8 @@ def _lines(path: Path, seen: set[Path]) -> Iterator[tuple[str, list[str]]]:
         keyword, words = _split(line)
         if keyword == "include":
             for included in words:
-                pattern = Path(included).expanduser()
-                base = pattern if pattern.is_absolute() else Path.home() / ".ssh" / pattern
+                pattern = Path(os.path.expanduser(included))
+                base = pattern if pattern.is_absolute() else home_dir() / ".ssh" / pattern
                 for name in sorted(glob.glob(str(base))):
                     yield from _lines(Path(name), seen)
         elif keyword:

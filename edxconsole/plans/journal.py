@@ -8,7 +8,6 @@ whose "begin" can't be written is not done. Record shape: services.md section 4.
 from __future__ import annotations
 
 import fcntl
-import getpass
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edxconsole.errors import JournalError
+from edxconsole.settings import local_user
 
 GENESIS = "0" * 64
 FILE = "journal.jsonl"
@@ -107,7 +107,7 @@ class Journal:
             "plan": plan,
             "seq": self._next_seq(last),
             "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "actor": {"local": getpass.getuser(), "pid": os.getpid()},
+            "actor": {"local": local_user(), "pid": os.getpid()},
             "ev": event,
             **fields,
             "prev": _digest(last) if last else GENESIS,
