@@ -68,6 +68,8 @@ class Transport(paramiko.Transport):
         try:
             super().run()
         finally:
+            # Its timer for the key exchange is a thread that outlives it by 15 s, and holds up our exit.
+            self.packetizer.complete_handshake()
             self._on_end(_ended(self.get_exception()))
 
     def channel_request(self, chan: paramiko.Channel, message: paramiko.Message) -> None:
@@ -164,10 +166,16 @@ class Link:
         self.set_lost("the connection was closed")
         await finish(self._end())
 
+    def _cut(self) -> None:
+        """Also one whose thread has not begun: paramiko's close does nothing then."""
+        self.transport.close()
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            self.transport.heard.close()
+
     async def _end(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
-                await in_thread(self.transport.close)
+                await in_thread(self._cut)
         if self.pipe is not None:
             await self.pipe.close()
         if self._watch is not None:
@@ -244,14 +252,25 @@ async def _through(via: Link | None, target: Target) -> paramiko.Channel:
         place = (target.address, target.port)
         return via.transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=15)
 
+    opening = asyncio.get_running_loop().run_in_executor(None, forward)
     try:
-        return await in_thread(forward)
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(close_late)
+        raise
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise HostUnreachable(
             f"the jump host {via.target.name} can't reach {target.address} port {target.port} ({error})",
             host=target.name,
             remedy="see whether sshd runs there and the jump host's AllowTcpForwarding permits it",
         ) from None
+
+
+def close_late(opening: asyncio.Future[paramiko.Channel]) -> None:
+    """Close a channel that opened when nobody wanted it any more."""
+    with contextlib.suppress(Exception):
+        chan = opening.result()
+        asyncio.get_running_loop().run_in_executor(None, chan.close)
 
 
 async def _start(target: Target, trust: Trust, sock: Any, pipe: Pipe | None, limit: float) -> Link:

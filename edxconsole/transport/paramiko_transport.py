@@ -7,7 +7,6 @@ UNIX-socket forwarding (the exec relay does it), no host certificates and no SHA
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -18,7 +17,7 @@ from edxconsole.transport.base import Endpoint, Stream, TcpEndpoint
 from edxconsole.transport.command import RunningProcess
 from edxconsole.transport.ladder import DirectRefused, port_refused
 from edxconsole.transport.paramiko_channel import Channel, ChannelProcess
-from edxconsole.transport.paramiko_link import Link, open_link
+from edxconsole.transport.paramiko_link import Link, close_late, open_link
 from edxconsole.transport.sessions import SessionRefused
 from edxconsole.transport.ssh_resolve import Target
 from edxconsole.transport.ssh_transport import SshTransport
@@ -76,7 +75,7 @@ class ParamikoTransport(SshTransport[Link]):
         try:
             return await self._mapped(asyncio.shield(opening))
         except asyncio.CancelledError:
-            opening.add_done_callback(_close_late)
+            opening.add_done_callback(close_late)
             raise
 
     async def _blocking(self, call: Callable[[], None]) -> None:
@@ -91,9 +90,3 @@ class ParamikoTransport(SshTransport[Link]):
             if self.connected and isinstance(error, paramiko.SSHException):
                 raise
             raise ConnectionLost(await self._lost_now(), host=self.host_name) from None
-
-
-def _close_late(opening: asyncio.Future[paramiko.Channel]) -> None:
-    with contextlib.suppress(Exception):
-        chan = opening.result()
-        asyncio.get_running_loop().run_in_executor(None, chan.close)
