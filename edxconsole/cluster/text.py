@@ -29,3 +29,9 @@ def clean_line(text: str, limit: int = LINE_LIMIT) -> str:
     """One printable line of at most `limit` characters, cut with an ellipsis."""
     line = " ".join(clean_text(text[: limit * 8]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def last_lines(data: bytes, count: int = 3, limit: int = LINE_LIMIT) -> str:
+    """The last non-empty lines of a log's tail, cleaned and joined by " | "."""
+    lines = [line for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
+    return " | ".join(clean_line(line, limit) for line in lines[-count:])

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from edxconsole.cluster.text import clean_line
 from edxconsole.errors import JournalError
 from edxconsole.plans.journal import Journal
-from edxconsole.services.text import clean
 from edxconsole.settings import state_dir
 
 MAX_LINE = 400
@@ -60,4 +60,4 @@ def _line(record: dict[str, Any]) -> str:
     said = record.get("cmd") or record.get("why") or record.get("detail") or record.get("text") or ""
     stamp = str(record.get("ts", "?"))[:19].replace("T", " ")
     plan, event = record.get("plan", "?"), record.get("ev", "?")
-    return clean(f"{stamp}  {actor:<10} {plan}  {event:<16} {where}  {said}".rstrip(), MAX_LINE)
+    return clean_line(f"{stamp}  {actor:<10} {plan}  {event:<16} {where}  {said}".rstrip(), MAX_LINE)

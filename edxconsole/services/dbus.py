@@ -23,6 +23,7 @@ from jeepney import (  # type: ignore[import-untyped]
     new_method_call,
 )
 
+from edxconsole.cluster.text import clean_line
 from edxconsole.errors import (
     PermissionMissing,
     ServiceFault,
@@ -30,7 +31,6 @@ from edxconsole.errors import (
     TransportError,
     UnitUnknown,
 )
-from edxconsole.services.text import clean
 from edxconsole.transport.base import Stream, Transport, UnixEndpoint
 
 SYSTEM_BUS = UnixEndpoint("/run/dbus/system_bus_socket")
@@ -221,7 +221,7 @@ class DBus:
 
     def _error(self, reply: Message) -> PermissionMissing | UnitUnknown | ServiceFault:
         name = str(reply.header.fields.get(HeaderFields.error_name, ""))
-        text = clean(str(reply.body[0])) if reply.body else clean(name)
+        text = clean_line(str(reply.body[0])) if reply.body else clean_line(name)
         if name in _REFUSED:
             return PermissionMissing(text, host=self._host)
         if name in ("org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.systemd1.LoadFailed"):

@@ -12,13 +12,13 @@ import re
 from collections.abc import Mapping
 
 from edxconsole.cluster.model import Process
+from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Unit
 from edxconsole.errors import ActFailed, IdentityDrift, PermissionMissing, PreflightFailed
 from edxconsole.services.base import ActOutcome, Permit, ServiceManager, Verb
 from edxconsole.services.guard import check_identity, check_permit
 from edxconsole.services.sudo import PASSWORD_NEEDED, rule
 from edxconsole.services.supervisor import SupervisorManager
-from edxconsole.services.text import clean
 from edxconsole.transport.base import Result, Transport
 
 TIMEOUT = 10.0
@@ -94,7 +94,7 @@ def _below(processes: Mapping[int, Process], pid: int, top: int) -> bool:
 
 def command(master: Process) -> str:
     """What hup_master will do, as shown to the operator."""
-    return f"kill -HUP {master.pid}, after checking that it still is {clean(' '.join(master.argv), 80)}"
+    return f"kill -HUP {master.pid}, after checking that it still is {clean_line(' '.join(master.argv), 80)}"
 
 
 async def hup_master(
@@ -178,5 +178,5 @@ def _raise_for(result: Result, host: str, master: Process) -> None:
     }
     if result.exit_status in drift:
         raise IdentityDrift(f"pid {master.pid} {drift[result.exit_status]}", host=host, remedy="look again")
-    said = clean(result.stderr.decode("utf-8", "replace")) or f"exit status {result.exit_status}"
+    said = clean_line(result.stderr.decode("utf-8", "replace")) or f"exit status {result.exit_status}"
     raise ActFailed(f"SIGHUP to {master.pid} could not be sent ({said})", host=host)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edxconsole.cluster.model import SupervisorInfo
+from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Unit
 from edxconsole.errors import ServiceError, ServiceFault, UnitUnknown
 from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
@@ -19,7 +20,6 @@ from edxconsole.services.supervisor_act import Act
 from edxconsole.services.supervisor_client import SupervisorClient
 from edxconsole.services.supervisor_posture import can_signal, parse_version, warnings
 from edxconsole.services.supervisor_program import Program, from_answer
-from edxconsole.services.text import clean
 from edxconsole.transport.base import Transport
 
 BAD_NAME = 10
@@ -89,7 +89,7 @@ class SupervisorManager:
     async def version(self) -> str:
         """supervisord's own version, e.g. "3.2.3"."""
         answer = await self._client.read("supervisor.getSupervisorVersion")
-        return clean(answer, 20) if isinstance(answer, str) else ""
+        return clean_line(answer, 20) if isinstance(answer, str) else ""
 
     async def capabilities(self) -> Capabilities:
         """Raises ServiceUnavailable, PermissionMissing when there is no way to supervisord at all."""
@@ -182,4 +182,6 @@ class SupervisorManager:
             raise self._unknown(name)
 
     def _unknown(self, name: str) -> UnitUnknown:
-        return UnitUnknown(f"supervisord knows no program {clean(name)!r}", host=self._transport.host_name)
+        return UnitUnknown(
+            f"supervisord knows no program {clean_line(name)!r}", host=self._transport.host_name
+        )

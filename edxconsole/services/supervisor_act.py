@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from edxconsole.cluster.text import last_lines
 from edxconsole.errors import ActFailed, ServiceFault, ServiceUnavailable, UnitUnknown
 from edxconsole.services.base import ActOutcome, Permit, Verb
 from edxconsole.services.guard import check_identity
@@ -19,7 +20,6 @@ from edxconsole.services.http1 import ReplyLost
 from edxconsole.services.supervisor_client import SupervisorClient
 from edxconsole.services.supervisor_keeper import begin
 from edxconsole.services.supervisor_program import Program
-from edxconsole.services.text import last_lines
 from edxconsole.transport.base import Transport
 
 POLL = 0.2

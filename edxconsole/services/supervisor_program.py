@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.errors import ServiceUnavailable
-from edxconsole.services.text import clean
 from edxconsole.services.xmlrpc import Value
 
 STOPPED_STATES = frozenset({"STOPPED", "EXITED", "FATAL", "UNKNOWN"})
@@ -55,7 +55,7 @@ class Program:
     def detail(self) -> str:
         """What supervisord says of it: the spawn error, or how it ended."""
         if self.spawnerr:
-            return clean(self.spawnerr)
+            return clean_line(self.spawnerr)
         return f"exit status {self.exitstatus}" if self.statename == "EXITED" else ""
 
     @property
@@ -71,7 +71,7 @@ class Program:
         return Unit(
             manager=manager,
             name=self.full_name,
-            word=clean(self.statename, 20),
+            word=clean_line(self.statename, 20),
             health=self.health,
             identity=self.identity,
             since=float(since) if since else None,
@@ -94,14 +94,14 @@ def from_answer(value: Value) -> Program:
         return found if isinstance(found, int) else 0
 
     return Program(
-        group=clean(text("group")),
-        name=clean(text("name")),
+        group=clean_line(text("group")),
+        name=clean_line(text("name")),
         statename=text("statename"),
         pid=number("pid"),
         start=number("start"),
         stop=number("stop"),
         exitstatus=number("exitstatus"),
         spawnerr=text("spawnerr"),
-        stdout_logfile=clean(text("stdout_logfile")),
-        stderr_logfile=clean(text("stderr_logfile")),
+        stdout_logfile=clean_line(text("stdout_logfile")),
+        stderr_logfile=clean_line(text("stderr_logfile")),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Unit, UnitHealth
 from edxconsole.errors import (
     ActFailed,
@@ -23,7 +24,6 @@ from edxconsole.services.guard import check_identity, check_permit
 from edxconsole.services.sudo import allowed, rule
 from edxconsole.services.systemd_reader import SystemdReader, is_pattern
 from edxconsole.services.systemd_units import MANAGER, to_unit
-from edxconsole.services.text import clean
 from edxconsole.transport.base import Result, Transport, UnixEndpoint
 
 DOWN = frozenset({UnitHealth.STOPPED, UnitHealth.FAILED})
@@ -147,7 +147,7 @@ class SystemdManager:
             ) from error
 
     def _failed(self, name: str, verb: Verb, result: Result, after: Unit) -> ActFailed:
-        said = clean(result.stderr.decode("utf-8", "replace"))
+        said = clean_line(result.stderr.decode("utf-8", "replace"))
         parts = [p for p in (after.word, after.detail, said) if p]
         return ActFailed(f"{verb} {name}: {', '.join(parts)}", host=self._transport.host_name)
 
@@ -159,4 +159,6 @@ class SystemdManager:
 
     def _check_name(self, name: str) -> None:
         if not name or name.startswith("-") or is_pattern(name) or name.split() != [name]:
-            raise UnitUnknown(f"{clean(name)!r} is not the name of one unit", host=self._transport.host_name)
+            raise UnitUnknown(
+                f"{clean_line(name)!r} is not the name of one unit", host=self._transport.host_name
+            )

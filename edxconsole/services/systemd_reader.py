@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Unit
 from edxconsole.errors import ServiceUnavailable, StreamRefused, UnitUnknown
 from edxconsole.services.dbus import SYSTEM_BUS, DBus
@@ -18,7 +19,6 @@ from edxconsole.services.systemd_units import (
     to_unit,
     wanted,
 )
-from edxconsole.services.text import clean
 from edxconsole.transport.base import Transport, UnixEndpoint
 
 SHOW_TIMEOUT = 10.0
@@ -54,7 +54,7 @@ async def show_wanted(transport: Transport, patterns: tuple[str, ...]) -> dict[s
 async def _show(transport: Transport, names: tuple[str, ...]) -> dict[str, dict[str, str]]:
     result = await transport.run([*SHOW, *names], timeout=SHOW_TIMEOUT)
     if not result.ok:
-        said = clean(result.stderr.decode("utf-8", "replace")) or f"exit status {result.exit_status}"
+        said = clean_line(result.stderr.decode("utf-8", "replace")) or f"exit status {result.exit_status}"
         raise ServiceUnavailable(f"systemctl show failed ({said})", host=transport.host_name)
     return parse_show(result.text)
 
@@ -88,7 +88,7 @@ class SystemdReader:
         """systemd's own, "" when it can't be told."""
         result = await self._transport.run(["systemctl", "--version"], timeout=SHOW_TIMEOUT)
         words = result.text.split()
-        return clean(words[1], 20) if len(words) > 1 else ""
+        return clean_line(words[1], 20) if len(words) > 1 else ""
 
     async def close(self) -> None:
         bus, self._bus = self._bus, None

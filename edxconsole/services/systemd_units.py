@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
-from edxconsole.services.text import clean
 
 MANAGER = "systemd"
 
@@ -66,7 +66,7 @@ def to_unit(name: str, properties: Properties) -> Unit:
     return Unit(
         manager=MANAGER,
         name=main,
-        word=clean(f"{active} ({sub})" if sub else active, 40),
+        word=clean_line(f"{active} ({sub})" if sub else active, 40),
         health=health,
         identity=_identity(properties, running=active not in ("inactive", "failed")),
         since=_since(properties.get("StateChangeTimestamp", "")),
@@ -113,7 +113,7 @@ def _detail(properties: Properties, *, failed: bool) -> str:
         parts.append(f"{properties['NRestarts']} automatic restarts")
     if properties.get("NeedDaemonReload") == "yes":
         parts.append("its unit file changed: systemctl daemon-reload first")
-    return clean(", ".join(parts))
+    return clean_line(", ".join(parts))
 
 
 def _number(text: str) -> int:

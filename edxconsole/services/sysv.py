@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 
+from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Unit, UnitHealth
 from edxconsole.cluster.watcher import HostPort
 from edxconsole.errors import (
@@ -22,7 +23,6 @@ from edxconsole.services.guard import check_identity, check_permit
 from edxconsole.services.hints import Hints
 from edxconsole.services.sudo import allowed, rule
 from edxconsole.services.sysv_status import MANAGER, SCRIPT, parse
-from edxconsole.services.text import clean
 from edxconsole.transport.base import Result, Transport
 
 STATUS_TIMEOUT = 20.0
@@ -117,7 +117,7 @@ class SysvManager:
         # A name becomes a pattern in the host's shell, so it must be one that matches only itself.
         found = await self._reader.read((name,)) if _NAME.fullmatch(name) else {}
         if name not in found:
-            raise UnitUnknown(f"there is no init script {clean(name)!r}", host=self._transport.host_name)
+            raise UnitUnknown(f"there is no init script {clean_line(name)!r}", host=self._transport.host_name)
         return found[name]
 
     async def capabilities(self) -> Capabilities:
@@ -162,7 +162,7 @@ class SysvManager:
         after = await self.observe(name)
         wanted = UnitHealth.STOPPED if verb is Verb.STOP else UnitHealth.RUNNING
         if not result.ok or after.health is not wanted:
-            said = clean(result.stderr.decode("utf-8", "replace") or result.text)
+            said = clean_line(result.stderr.decode("utf-8", "replace") or result.text)
             raise ActFailed(
                 f"service {name} {verb}: exit status {result.exit_status}, now {after.word}"
                 + (f" ({said})" if said else ""),

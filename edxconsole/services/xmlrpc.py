@@ -9,8 +9,8 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 from xml.sax.saxutils import escape
 
+from edxconsole.cluster.text import clean_line
 from edxconsole.errors import ServiceFault, ServiceUnavailable
-from edxconsole.services.text import clean
 
 MAX_DEPTH = 16
 
@@ -72,7 +72,7 @@ def _fault(value: Value) -> ServiceFault:
         return ServiceFault("a fault without a description")
     code, text = value.get("faultCode"), value.get("faultString")
     return ServiceFault(
-        clean(text) if isinstance(text, str) else "a fault without a description",
+        clean_line(text) if isinstance(text, str) else "a fault without a description",
         code=code if isinstance(code, int) else None,
     )
 

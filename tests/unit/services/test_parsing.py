@@ -10,7 +10,6 @@ from edxconsole.services.supervisor_config import parse, parse_endpoint, parse_t
 from edxconsole.services.supervisor_posture import can_signal, has_cve_2017_11610, parse_version
 from edxconsole.services.systemd_units import once, parse_show, to_unit, unescape_path, wanted
 from edxconsole.services.sysv_status import parse as parse_sysv
-from edxconsole.services.text import clean, last_lines
 from edxconsole.transport.base import TcpEndpoint, UnixEndpoint
 
 EDX_CONF = """
@@ -201,9 +200,3 @@ def test_what_a_script_tells_a_login_is_believed_only_when_it_runs() -> None:
     assert "stopped" in answers.units["mysql"].detail
     assert answers.refused == ("redis-server",)
     assert answers.untold == ("mysql", "redis-server")
-
-
-def test_host_text_is_one_bounded_line_without_controls() -> None:
-    assert clean("a\x1b]52;c;x\x07b\u202ec\n d") == "a ]52;c;x b c d"
-    assert len(clean("x" * 10_000)) == 300
-    assert last_lines(b"one\n\ntwo\r\n\xff\xfe three\n", 2) == "two | \ufffd\ufffd three"
