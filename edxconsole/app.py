@@ -33,6 +33,7 @@ def run_app(
     catalog: Catalog | None = None,
     inventory: Inventory | None = None,
     settings: Settings | None = None,
+    read_only: bool = False,
 ) -> int:
     """Run the console until the operator leaves it; returns the exit status.
 
@@ -41,6 +42,7 @@ def run_app(
         catalog: what is looked for; None is the built-in one and hosts.yaml's additions.
         inventory: already loaded (the demo does).
         settings: the operator's preferences; None reads them.
+        read_only: this console can't be armed.
 
     Raises:
         InventoryError, CatalogError, SettingsError: before the screen opens.
@@ -57,7 +59,8 @@ def run_app(
     catalog = catalog or _catalog()
     inventory = inventory or _inventory(hosts, catalog)
     prompter = ModalPrompter()
-    bridge = Bridge(LateEngine(inventory, catalog, prompter), inventory, catalog, Clock())
+    engine = LateEngine(inventory, catalog, prompter, read_only=read_only)
+    bridge = Bridge(engine, inventory, catalog, Clock(), read_only=read_only, notice=_notice(inventory))
     app = EdxConsole(
         bridge,
         settings=settings,
@@ -79,8 +82,11 @@ class LateEngine:
     The engine and the SSH library cost as much to import as Textual: the first frame comes first.
     """
 
-    def __init__(self, inventory: Inventory, catalog: Catalog, prompter: Prompter) -> None:
+    def __init__(
+        self, inventory: Inventory, catalog: Catalog, prompter: Prompter, *, read_only: bool = False
+    ) -> None:
         self._make = (inventory, catalog, prompter)
+        self._read_only = read_only
         self._thread: EngineThread | None = None
         self._importer = threading.Thread(target=self._import, name="engine-import", daemon=True)
 
@@ -88,7 +94,9 @@ class LateEngine:
         from edxconsole.engine import Engine, EngineThread
 
         inventory, catalog, prompter = self._make
-        thread = EngineThread(lambda: Engine(inventory, catalog, prompter=prompter))
+        thread = EngineThread(
+            lambda: Engine(inventory, catalog, prompter=prompter, read_only=self._read_only)
+        )
         thread.start()
         self._thread = thread
 
@@ -121,6 +129,15 @@ def _settings() -> Settings:
     from edxconsole.settings import load_settings
 
     return load_settings()
+
+
+def _notice(inventory: Inventory) -> str:
+    """What must be said of this cluster on every screen: of a demo, what is not real; "" otherwise."""
+    if inventory.path is None or not (inventory.path.parent / "demo.json").is_file():
+        return ""
+    from edxconsole.demo.launch import notice
+
+    return notice(inventory.path) or ""
 
 
 def _catalog() -> Catalog:

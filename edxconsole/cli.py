@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -91,21 +92,23 @@ class LazyGroup(click.Group):
     metavar="FILE",
     help="The inventory. Default: $EDXCONSOLE_HOSTS, ./hosts.yaml, ~/.config/edxconsole/hosts.yaml.",
 )
+@click.option("--read-only", is_flag=True, help="Change nothing, whatever is asked: it can't be armed.")
 @click.version_option(__version__, "--version", prog_name="edxconsole")
 @click.pass_context
-def cli(ctx: click.Context, hosts: Path | None) -> None:
+def cli(ctx: click.Context, hosts: Path | None, read_only: bool) -> None:
     """A live operations console for Open edX clusters, over plain SSH."""
-    ctx.obj = {"open_console": open_console, "hosts": hosts}
+    opener = partial(open_console, read_only=read_only)
+    ctx.obj = {"open_console": opener, "hosts": hosts, "read_only": read_only}
     if ctx.invoked_subcommand is None:
-        ctx.exit(open_console(hosts))
+        ctx.exit(opener(hosts))
 
 
-def open_console(hosts: Path | None = None) -> int:
+def open_console(hosts: Path | None = None, *, read_only: bool = False) -> int:
     """The console, full screen; its exit status. Raises UsageError where there is no terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the console needs a terminal", remedy="use `edxconsole status` in a pipe or script")
     run_app = importlib.import_module("edxconsole.app").run_app
-    return int(run_app(hosts))
+    return int(run_app(hosts, read_only=read_only))
 
 
 def main() -> None:

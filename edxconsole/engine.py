@@ -57,6 +57,7 @@ class Engine:
         prompter: how secrets and unknown host keys are asked for.
         hosts: only these inventory names (default all).
         journal: where acts are recorded (default under the XDG state directory).
+        read_only: never allow arming.
     """
 
     inventory: Inventory
@@ -70,6 +71,7 @@ class Engine:
         prompter: Prompter | None = None,
         hosts: Sequence[str] | None = None,
         journal: Path | None = None,
+        read_only: bool = False,
     ) -> None:
         self.inventory = inventory
         self.catalog = catalog
@@ -79,7 +81,7 @@ class Engine:
             inventory, catalog, make=self._make_transport, watchers=self._watchers, hosts=hosts
         )
         self._prompter = TellingPrompter(prompter or SilentPrompter(), self._cluster.sessions)
-        self._plans = PlanService(self, journal or state_dir())
+        self._plans = PlanService(self, journal or state_dir(), read_only=read_only)
 
     async def __aenter__(self) -> Engine:
         """Start connecting to every host; returns at once."""
@@ -164,7 +166,7 @@ class Engine:
     # Changing hosts: everything goes through edxconsole.plans.
 
     def arm(self, seconds: float) -> None:
-        """Allow acts for so long. Raises nothing; visible in `armed_until`."""
+        """Allow acts for so long; visible in `armed_until`. Raises ReadOnly when this engine never may."""
         self._plans.arming.arm(seconds)
 
     def disarm(self) -> None:

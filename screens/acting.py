@@ -43,11 +43,11 @@ class Acting:
         if verb is None:
             return
         plan = await self._bridge.ask(self._bridge.engine.draft(verb, target.selector))
-        sure = await self._app.push_screen_wait(ConfirmModal(self._bridge, plan, self._minutes))
-        if sure is not True:
+        confirmed = await self._app.push_screen_wait(ConfirmModal(self._bridge, plan, self._minutes))
+        if confirmed is None:
             self._app.notify("Nothing was changed.", markup=False)
             return
-        run = PlanRun(self._bridge, plan)
+        run = PlanRun(self._bridge, confirmed)
         start(run)
         await self._app.push_screen_wait(ProgressModal(run))
 

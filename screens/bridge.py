@@ -44,10 +44,23 @@ class Bridge:
         inventory: which hosts, known before anything is connected.
         catalog: names and facts of components.
         clock: what time it is.
+        read_only: this console can't be armed.
+        notice: what must be said of this cluster on every screen, e.g. what a demo only imitates.
     """
 
-    def __init__(self, handle: EngineHandle, inventory: Inventory, catalog: Catalog, clock: Clock) -> None:
+    def __init__(
+        self,
+        handle: EngineHandle,
+        inventory: Inventory,
+        catalog: Catalog,
+        clock: Clock,
+        *,
+        read_only: bool = False,
+        notice: str = "",
+    ) -> None:
         self._handle = handle
+        self.read_only = read_only
+        self.notice = notice
         self.inventory = inventory
         self.catalog = catalog
         self.clock = clock
@@ -103,7 +116,8 @@ class Bridge:
 
     @property
     def armed(self) -> Armed:
-        return Armed(self._engine.armed_until if self._engine is not None else None)
+        until = self._engine.armed_until if self._engine is not None else None
+        return Armed(until, locked=self.read_only)
 
     @property
     def is_armed(self) -> bool:

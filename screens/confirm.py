@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -10,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from edxconsole.inventory.model import Environment
+from edxconsole.plans.arming import locked
 from edxconsole.plans.model import Plan, Step
 from screens.arm import ArmModal
 from screens.bridge import Bridge
@@ -17,9 +19,15 @@ from screens.modal import BoxModal, words
 from widgets.detail_view import DetailView, Fact
 from widgets.ink import Role
 
+_LONGEST = 200
+"""characters of a reason or phrase"""
 
-class ConfirmModal(BoxModal[bool]):
-    """Answers True only when armed and, in production, when the phrase was typed."""
+
+class ConfirmModal(BoxModal[Plan]):
+    """Answers the plan, with the reason for the journal, only when armed.
+
+    In production the phrase must have been typed, and a reason given; elsewhere a reason is welcome.
+    """
 
     AUTO_FOCUS = "#cancel"
 
@@ -36,12 +44,13 @@ class ConfirmModal(BoxModal[bool]):
             box.border_title = f"{self._plan.verb} {self._plan.selector}"
             yield DetailView("THIS WILL BE DONE", id="plan")
             yield words("", id="refusal", classes="refusal")
+            wish = "required in production" if self._typed else "optional"
+            yield words(f"Why? For the journal; {wish}.", classes="gap")
+            yield _field("reason")
             if self._typed:
                 text = f"{self._plan.environment}: to do it, type  {self.phrase}  and press Enter"
                 yield words(text, classes="gap")
-                field = Input(id="phrase", compact=True)
-                field.cursor_blink = False
-                yield field
+                yield _field("phrase")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button("Arm first", id="arm", compact=True)
@@ -62,12 +71,21 @@ class ConfirmModal(BoxModal[bool]):
             return True
         return " ".join(self.query_one("#phrase", Input).value.split()) == self.phrase
 
+    def _reason(self) -> str:
+        return " ".join(self.query_one("#reason", Input).value.split())
+
+    def _allowed(self) -> bool:
+        explained = bool(self._reason()) or not self._typed
+        return self._bridge.is_armed and self._phrase_typed() and explained
+
     def _judge(self) -> None:
         """What may be pressed right now: arming can run out while this is open."""
         armed = self._bridge.is_armed
-        self.query_one("#run", Button).disabled = not (armed and self._phrase_typed())
-        self.query_one("#arm", Button).display = not armed
+        self.query_one("#run", Button).disabled = not self._allowed()
+        self.query_one("#arm", Button).display = not armed and not self._bridge.read_only
         text = "" if armed else "The console is read-only: this can't be done before it is armed."
+        if self._bridge.read_only:
+            text = str(locked())
         if text != self._said:
             self._said = text
             refusal = self.query_one("#refusal", Static)
@@ -82,25 +100,40 @@ class ConfirmModal(BoxModal[bool]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._bridge.is_armed and self._phrase_typed():
-            self.dismiss(True)
-        elif self._phrase_typed():
-            self.query_one("#arm", Button).focus()
-        else:
+        if event.input.id == "reason":
+            self.query_one("#phrase" if self._typed else "#cancel").focus()
+        elif not self._phrase_typed():
             self.notify(f"That is not the phrase: {self.phrase}", severity="warning", markup=False)
+        elif not self._reason():
+            self.query_one("#reason").focus()
+            self.notify("Say why first: it goes into the journal.", severity="warning", markup=False)
+        elif self._allowed():
+            self._confirm()
+        elif not self._bridge.read_only:
+            self.query_one("#arm", Button).focus()
+
+    def _confirm(self) -> None:
+        self.dismiss(replace(self._plan, reason=self._reason()))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         if event.button.id == "arm":
             self.app.push_screen(ArmModal(self._bridge, self._minutes), lambda _: self._armed())
+        elif event.button.id == "run" and self._allowed():
+            self._confirm()
         else:
-            allowed = self._bridge.is_armed and self._phrase_typed()
-            self.dismiss(event.button.id == "run" and allowed)
+            self.dismiss(None)
 
     def _armed(self) -> None:
-        """Back from arming: on to the phrase, or to Cancel; never onto the button that does it."""
+        """Back from arming: on to what must be typed, or to Cancel; never onto the button that does it."""
         self._judge()
-        self.query_one("#phrase" if self._typed else "#cancel").focus()
+        self.query_one("#reason" if self._typed else "#cancel").focus()
+
+
+def _field(name: str) -> Input:
+    field = Input(id=name, compact=True, max_length=_LONGEST)
+    field.cursor_blink = False
+    return field
 
 
 def confirmation_phrase(plan: Plan) -> str:

@@ -22,6 +22,7 @@ from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.worker import Worker, WorkerState
 
 from edxconsole.errors import EdxconsoleError
+from edxconsole.plans.arming import locked
 from edxconsole.settings import Settings, log_file
 from screens.bridge import Bridge
 from screens.commands import APP_BINDINGS
@@ -292,6 +293,8 @@ class EdxConsole(App[int]):
             await self.bridge.disarm()
             self._frames.request()
             self.notify("Read-only again.", markup=False)
+        elif self.bridge.read_only:
+            self.say_error(locked())
         elif not isinstance(self.screen, ModalScreen):
             from screens.arm import ArmModal
 

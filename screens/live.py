@@ -15,10 +15,11 @@ from textual.widgets import Static
 from edxconsole.cluster.model import ClusterSnapshot
 from screens.bridge import Bridge
 from screens.place import Place, Target, WantAct
-from widgets.bars import KeyBar, StatusBar
+from widgets.bars import KeyBar, Line, StatusBar
 from widgets.canvas import Canvas
 from widgets.commands import Command, bindings
 from widgets.filter_bar import FilterBar
+from widgets.ink import Role
 from widgets.match import Match
 from widgets.row_table import RowTable
 
@@ -67,6 +68,10 @@ class LiveScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield StatusBar(self.bridge.clock, id="status")
         yield from self.panes()
+        if self.bridge.notice:
+            notice = Line(id="notice")
+            notice.say(((f" {self.bridge.notice}", Role.DIM),))
+            yield notice
         yield Static(id="too-small")
         yield FilterBar()
         yield KeyBar(id="keys")

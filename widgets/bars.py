@@ -70,14 +70,15 @@ def _take(runs: Runs, width: int) -> Runs:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """How long acts are allowed for; None: read-only."""
+    """How long acts are allowed for; None: read-only. `locked`: for the whole life of this console."""
 
     until: float | None = None
+    locked: bool = False
 
     def words(self, now: float, monotonic: float) -> Runs:
         """ " READ-ONLY " or " ARMED until 09:41, 9 min left " """
         if self.until is None or self.until <= monotonic:
-            return ((" READ-ONLY ", Role.DIM),)
+            return ((" READ-ONLY (locked) " if self.locked else " READ-ONLY ", Role.DIM),)
         left = self.until - monotonic
         words = f"{math.ceil(left / 60)} min left" if left > 60 else "less than 1 min left"
         return ((f" ARMED until {clock_time(now + left)[:5]}, {words} ", Role.ALARM),)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edxconsole.errors import NotConfirmed, UsageError
+from edxconsole.plans.arming import locked
 from edxconsole.plans.model import GateResult, Plan, PlanEvent, PlanState, StepState
 from edxconsole.plans.planner import phrase
 from edxconsole.services.base import Verb
@@ -53,6 +54,8 @@ def _command(verb: Verb, text: str) -> click.Command:
     def command(selector: str, **options: Any) -> None:
         wish = Wish(verb, selector, **options)
         wish.check()
+        if not wish.plan_only and (click.get_current_context().find_root().obj or {}).get("read_only"):
+            raise locked()
         click.get_current_context().exit(asyncio.run(_act(wish)))
 
     return command

@@ -86,5 +86,9 @@ async def open_engine(hosts: Path | Opened | None, selectors: Sequence[str] = ()
     from edxconsole.engine import Engine
 
     opened = hosts if isinstance(hosts, Opened) else open_cluster(hosts, selectors)
-    async with Engine(opened.inventory, opened.catalog, prompter=prompter(), hosts=opened.hosts) as engine:
+    context = click.get_current_context(silent=True)
+    read_only = context is not None and bool((context.find_root().obj or {}).get("read_only"))
+    async with Engine(
+        opened.inventory, opened.catalog, prompter=prompter(), hosts=opened.hosts, read_only=read_only
+    ) as engine:
         yield engine

@@ -9,6 +9,13 @@ from collections.abc import Callable
 from edxconsole.errors import ReadOnly
 
 
+def locked() -> ReadOnly:
+    """The refusal of a console or command that was started with --read-only."""
+    return ReadOnly(
+        "edxconsole was started read-only and can't be armed", remedy="start it without --read-only"
+    )
+
+
 class Arming:
     """Whether acts are allowed right now. Safe to read from any thread.
 
@@ -34,10 +41,7 @@ class Arming:
     def arm(self, seconds: float) -> None:
         """Allow acts for so many seconds. Raises ReadOnly when locked."""
         if self._locked:
-            raise ReadOnly(
-                "this console was started read-only and can't be armed",
-                remedy="start it without --read-only",
-            )
+            raise locked()
         if seconds <= 0:
             raise ValueError("arming needs a positive number of seconds")
         with self._guard:

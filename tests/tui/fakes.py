@@ -184,13 +184,20 @@ class FakeHandle:
 
 
 def make_app(
-    snapshot: ClusterSnapshot | None = None, *, ascii_only: bool = False, **options: Any
+    snapshot: ClusterSnapshot | None = None,
+    *,
+    ascii_only: bool = False,
+    read_only: bool = False,
+    notice: str = "",
+    **options: Any,
 ) -> tuple[EdxConsole, FakeEngine]:
     """The console on a fake engine, with the clock stopped."""
     snapshot = snapshot or snapshots.cluster()
     inventory = snapshots.inventory(type_of(snapshot), names=tuple(snapshot.hosts))
     engine = FakeEngine(inventory, snapshots.catalog(), snapshot)
-    bridge = Bridge(FakeHandle(engine), inventory, engine.catalog, engine.clock)
+    bridge = Bridge(
+        FakeHandle(engine), inventory, engine.catalog, engine.clock, read_only=read_only, notice=notice
+    )
     return EdxConsole(bridge, ascii_only=ascii_only, **options), engine
 
 

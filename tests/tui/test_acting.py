@@ -21,6 +21,7 @@ from tests.tui import snapshots
 from tests.tui.fakes import FakeEngine, make_app
 from tests.tui.quiet import rest
 from tests.tui.test_cluster_screen import lines
+from widgets.bars import StatusBar
 from widgets.detail_view import DetailView
 from widgets.row_table import RowTable
 
@@ -75,7 +76,9 @@ async def test_in_production_only_the_typed_phrase_runs_it() -> None:
         screen = await on_confirm(pilot)
         assert screen.phrase == "restart cms app1"
         assert screen.query_one("#run", Button).disabled
-        screen.query_one("#phrase", Input).focus()
+        screen.query_one("#reason", Input).focus()
+        await pilot.press(*"deploy", "space", *"1234", "enter")
+        assert screen.focused is screen.query_one("#phrase")
         await pilot.press(*"restart lms app1".replace(" ", "_").replace("_", " "), "enter")
         await rest(pilot)
         assert engine.runs == []
@@ -84,12 +87,45 @@ async def test_in_production_only_the_typed_phrase_runs_it() -> None:
         assert not screen.query_one("#run", Button).disabled
         await pilot.press("enter")
         await rest(pilot)
-        assert [p.selector for p in engine.runs] == ["cms@app1"]
+        assert [(p.selector, p.reason) for p in engine.runs] == [("cms@app1", "deploy 1234")]
         progress = app.screen
         assert isinstance(progress, ProgressModal)
         text = "\n".join(lines(progress.query_one(DetailView)))
         assert "HTTP 200 in 38 ms" in text
         assert "done, healthy" in text
+
+
+async def test_in_production_the_phrase_alone_is_not_enough_without_a_reason() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.arm(600)
+        screen = await on_confirm(pilot)
+        screen.query_one("#phrase", Input).focus()
+        screen.query_one("#phrase", Input).value = screen.phrase
+        await pilot.press("enter")
+        assert engine.runs == []
+        assert screen.query_one("#run", Button).disabled
+        assert screen.focused is screen.query_one("#reason")
+        await pilot.press("space", "enter")
+        assert screen.query_one("#run", Button).disabled
+
+
+@pytest.mark.parametrize("environment", [Environment.PRODUCTION, Environment.DEVELOPMENT])
+async def test_a_console_started_read_only_can_not_be_armed(environment: Environment) -> None:
+    app, engine = make_app(snapshots.cluster(environment), read_only=True)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await rest(pilot)
+        assert "READ-ONLY (locked)" in lines(app.screen.query_one(StatusBar))[0]
+        await pilot.press("w")
+        assert isinstance(app.screen, LiveScreen)
+        assert "started read-only" in next(n.message for n in app._notifications)
+        screen = await on_confirm(pilot)
+        assert not screen.query_one("#arm").display
+        assert screen.query_one("#run", Button).disabled
+        assert "without --read-only" in str(screen.query_one("#refusal").render())
+        await pilot.press("tab", "tab", "enter")
+        assert engine.runs == []
+        assert engine.armed_until is None
 
 
 async def test_elsewhere_the_button_must_be_reached_on_purpose() -> None:

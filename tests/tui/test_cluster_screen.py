@@ -257,11 +257,27 @@ async def test_a_host_in_every_link_state_draws() -> None:
 async def test_once_all_are_heard_it_says_that_nothing_is_wrong() -> None:
     app, engine = make_app(snapshots.healthy())
     heard = engine.snapshot
-    engine.snapshot = app.bridge.cluster
+    data = replace(heard.hosts["data"], link=Link.CONNECTING)
+    engine.snapshot = replace(heard, version=3, hosts={**heard.hosts, "data": data})
     async with app.run_test(size=(120, 36)) as pilot:
         screen = await settled(pilot)
         problems = screen.query_one(ProblemList)
-        assert "not heard yet" in " ".join(lines(problems))
+        assert "1 host not heard yet" in lines(problems)[1]
+        painted = problems.painted
         engine.publish(heard)
         await rest(pilot)
         assert lines(problems)[1].strip() == "nothing wrong"
+        assert problems.painted > painted
+
+
+@pytest.mark.parametrize("size", [(200, 50), (120, 36), (80, 24)])
+async def test_what_a_demo_only_imitates_is_said_on_the_screen(size: tuple[int, int]) -> None:
+    said = "Demo cluster: MongoDB is a stand-in; everything else is real."
+    app, _ = make_app(notice=said)
+    async with app.run_test(size=size) as pilot:
+        screen = await settled(pilot)
+        (line,) = screen.query("#notice").results(Canvas)
+        assert line.display
+        assert line.size.height == 1
+        assert lines(line) == [f" {said}"]
+        assert screen.region.contains_region(line.region)

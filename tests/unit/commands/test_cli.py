@@ -98,7 +98,7 @@ def test_every_mistake_of_hosts_yaml_is_told(tmp_path: Path) -> None:
 
 
 def run_raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
-    def boom(hosts: Path | None = None) -> int:
+    def boom(hosts: Path | None = None, *, read_only: bool = False) -> int:
         raise error
 
     monkeypatch.setattr(cli, "open_console", boom)
@@ -144,7 +144,7 @@ def test_a_fault_of_ours_goes_to_a_private_log_file(
 def edxconsole_crashing() -> subprocess.CompletedProcess[str]:
     code = (
         "import sys\nfrom edxconsole import cli\n"
-        "def boom(hosts=None): raise ZeroDivisionError('boom')\n"
+        "def boom(hosts=None, read_only=False): raise ZeroDivisionError('boom')\n"
         "cli.open_console = boom\nsys.argv = ['edxconsole']\ncli.main()"
     )
     return subprocess.run(
@@ -250,3 +250,28 @@ def on_a_terminal(arguments: list[str], **more: str) -> str:
     os.close(terminal)
     os.waitpid(pid, 0)
     return got.decode()
+
+
+@pytest.mark.parametrize("verb", ["restart", "reload", "start", "stop"])
+def test_read_only_refuses_every_change_before_connecting(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "hosts.yaml").write_text("cluster: t\nhosts:\n  a: {address: 192.0.2.1}\n")
+    done = edxconsole("--read-only", verb, "lms@a", "--yes", "--reason", "test")
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert "read-only" in done.stderr
+    assert "--read-only" in done.stderr
+    assert not list((tmp_path / "xdg_state_home").rglob("journal*"))
+
+
+def test_read_only_reaches_the_console_also_the_demos(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[bool] = []
+
+    def opener(hosts: Path | None = None, *, read_only: bool = False) -> int:
+        opened.append(read_only)
+        return 0
+
+    monkeypatch.setattr(cli, "open_console", opener)
+    monkeypatch.setattr("edxconsole.demo.launch.run_console", lambda open_it: open_it(Path("inside.yaml")))
+    for arguments in ([], ["--read-only"], ["--read-only", "demo"], ["demo"]):
+        assert cli.run(arguments) == 0
+    assert opened == [False, True, True, False]
