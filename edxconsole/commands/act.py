@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edxconsole.commands.prompting import TerminalPrompter
 from edxconsole.errors import NotConfirmed, UsageError
 from edxconsole.plans.arming import locked
 from edxconsole.plans.model import GateResult, Plan, PlanEvent, PlanState, StepState
@@ -81,7 +82,7 @@ async def _act(wish: Wish) -> int:
         if wish.plan_only:
             return 0
         if not wish.yes:
-            await asyncio.to_thread(_confirm, plan)
+            await _confirm(plan)
         return await _run(engine, plan, wish.as_json)
 
 
@@ -96,17 +97,19 @@ async def _run(engine: Engine, plan: Plan, as_json: bool) -> int:
     return 0 if state is PlanState.DONE else 1
 
 
-def _confirm(plan: Plan) -> None:
+async def _confirm(plan: Plan) -> None:
     """Ask on the terminal. Raises NotConfirmed without one, or for any other answer."""
     if not sys.stdin.isatty():
         raise NotConfirmed("there is no terminal to confirm on", remedy='use --yes --reason "why"')
     if plan.environment == "production":
-        wanted = phrase(plan)
-        answer = click.prompt(f"This is production. Type `{wanted}` to go on", default="", show_default=False)
-        confirmed = answer.strip() == wanted
+        wanted = {phrase(plan)}
+        question = f"This is production. Type `{phrase(plan)}` to go on: "
     else:
-        confirmed = click.confirm("Go on?", default=False)
-    if not confirmed:
+        wanted = {"y", "yes"}
+        question = "Go on? [y/N]: "
+    sys.stdout.flush()
+    answer = await TerminalPrompter().line(question)
+    if answer is None or answer.strip() not in wanted:
         raise NotConfirmed("not confirmed, nothing was changed")
 
 
@@ -117,7 +120,8 @@ def _show_plan(plan: Plan, as_json: bool) -> None:
         return
     click.echo(f"plan {plan.id}: {plan.verb.value} {plan.selector} on {plan.cluster} ({plan.environment})")
     for number, step in enumerate(plan.steps, 1):
-        click.echo(f"\n  {number}. {step.unit} on {step.host}, {step.before}")
+        click.echo(f"\n  {number}. {step.unit} on {step.host}")
+        click.echo(f"     now     {step.meant_for}")
         if step.preflight:
             click.echo(f"     first   {' '.join(step.preflight)}")
         click.echo(f"     do      {step.command}")

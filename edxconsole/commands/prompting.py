@@ -42,6 +42,10 @@ class TerminalPrompter:
         )
         return await self._ask(text, hidden=False) == "yes"
 
+    async def line(self, question: str) -> str | None:
+        """What was typed, shown as it is typed; None at Ctrl-D."""
+        return await self._ask(question, hidden=False)
+
     async def _ask(self, text: str, *, hidden: bool) -> str | None:
         async with self._one:
             try:

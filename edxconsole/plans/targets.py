@@ -46,15 +46,23 @@ def select_targets(
     if dark and (not found or any(t.host in dark for t in found)):
         raise _dark(snapshot.hosts[dark[0]])
     if not found:
-        raise UsageError(
-            f"nothing on {', '.join(hosts)} is named {selector}", remedy="see `edxconsole status`"
-        )
-    wanted = tuple(t for t in found if _changes(t.unit, verb))
+        raise UsageError(f"nothing on {', '.join(hosts)} is named {selector}", remedy=_where(snapshot, hosts))
+    wanted = tuple(t for t in found if _changes(t.unit, verb, _loops(snapshot, t)))
     if not wanted:
         state = "running" if verb is Verb.START else "stopped"
         names = ", ".join(f"{t.unit.name} on {t.host}" for t in found)
         raise UsageError(f"nothing to {verb.value}: {names} already {state}")
     return tuple(sorted(wanted, key=lambda t: _order(catalog, t, verb)))
+
+
+def _where(snapshot: ClusterSnapshot, hosts: list[str]) -> str:
+    """Where to look for what was not found; some of it may be hidden from this login."""
+    blind = [
+        h for h in hosts if snapshot.hosts[h].notes or any(s.error for s in snapshot.hosts[h].supervisors)
+    ]
+    if blind:
+        return f"not everything is seen there, see `edxconsole check @{blind[0]}`"
+    return "see `edxconsole status`"
 
 
 def _dark(host: HostSnapshot) -> PreflightFailed:
@@ -89,9 +97,16 @@ def _means(selector: Selector, component: str, unit: Unit) -> bool:
     )
 
 
-def _changes(unit: Unit, verb: Verb) -> bool:
-    """Whether the verb would change this unit. What can't be told is left to the manager."""
-    if unit.health is UnitHealth.UNKNOWN:
+def _loops(snapshot: ClusterSnapshot, target: Target) -> bool:
+    return f"{target.unit.manager}/{target.unit.name}" in snapshot.hosts[target.host].restarting
+
+
+def _changes(unit: Unit, verb: Verb, loops: bool) -> bool:
+    """Whether the verb would change this unit. What can't be told is left to the manager.
+
+    In a crash loop EXITED lasts only until its manager starts it again.
+    """
+    if unit.health is UnitHealth.UNKNOWN or (loops and unit.health is UnitHealth.EXITED):
         return True
     if verb is Verb.START:
         return unit.health not in RUNNING
