@@ -75,7 +75,7 @@ class ActionModal(BoxModal[Verb]):
         chosen = self.query_one(RowTable).cursor_key
         for verb in ORDER:
             refusal = self._reasons.get(verb)
-            text = self._does(verb) if refusal is None else f"not possible: {refusal}"
+            text = self._does(verb) if refusal is None else _refused(refusal)
             yield Fact(verb, text, Role.TEXT if verb == chosen else Role.DIM)
 
     def on_row_table_opened(self, event: RowTable.Opened) -> None:
@@ -89,6 +89,10 @@ class ActionModal(BoxModal[Verb]):
     def on_row_table_moved(self, event: RowTable.Moved) -> None:
         event.stop()
         self._explain()
+
+
+def _refused(why: str) -> str:
+    return why if why.casefold().startswith("not ") else f"not possible: {why}"
 
 
 def _specs(known: Component | None) -> dict[Verb, ActionSpec]:

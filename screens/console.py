@@ -181,15 +181,18 @@ class EdxConsole(App[int]):
             await asyncio.to_thread(_import_later)
         await self.bridge.open(self._frames.request)
         if self._tuned:
-            gc.collect()
+            # No collection of all that now: it takes 50 ms in which no key is heard.
             gc.freeze()
             gc.set_threshold(2000, 10, 1000)
+            gc.enable()
+            self._last_collect = self.bridge.clock.monotonic()
 
     def _tick(self) -> None:
         """Ages and countdowns, once a second; paints nothing when no word changed."""
         self._frames.request()
         now = self.bridge.clock.monotonic()
-        if self._tuned and now - self._last_key > _IDLE and now - self._last_collect > _COLLECT_EVERY:
+        idle = now - self._last_key > _IDLE and now - self._last_collect > _COLLECT_EVERY
+        if self._tuned and gc.isenabled() and idle:
             self._last_collect = now
             gc.collect()
 
@@ -261,7 +264,9 @@ class EdxConsole(App[int]):
         last = self._history.last(kind)
         hosts = list(self.bridge.cluster.hosts.values())
         if kind == "host":
-            return Place(kind, host) if host else last or Place(kind, hosts[0].name if hosts else "")
+            return (
+                Place(kind, host, component) if host else last or Place(kind, hosts[0].name if hosts else "")
+            )
         found = [i.component for h in hosts for i in h.instances]
         return Place(kind, host, component) if component else last or Place(kind, "", (found or [""])[0])
 

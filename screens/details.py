@@ -10,7 +10,7 @@ from screens.bridge import Bridge
 from widgets.detail_view import Fact
 from widgets.ink import Role
 from widgets.states import STATE, link_look, state_on
-from widgets.words import since, size, span
+from widgets.words import since, size, span, told
 
 _BLANK = Fact("", "")
 _FINE = 60.0
@@ -78,7 +78,7 @@ def _instance_facts(bridge: Bridge, host: HostSnapshot, instance: Instance) -> I
         link = link_look(host, bridge.clock)
         yield Fact("", f"{host.name} is {link.word}: {host.reason or 'nothing heard'}", link.role)
     if instance.reason:
-        yield Fact("because", instance.reason)
+        yield Fact("because", told(instance.reason))
     if instance.units:
         yield Fact("managed as", ", ".join(u.rpartition("/")[2] for u in instance.units))
     if instance.workers_expected is not None or instance.workers_found is not None:
@@ -102,7 +102,7 @@ def evidence_facts(bridge: Bridge, host: HostSnapshot, instance: Instance) -> It
             old = ", less than a minute ago"
         role = look.role if host.trusted else Role.STALE
         glyph = look.glyph if host.trusted else "≈"
-        yield Fact(label, f"{item.source}: {item.text}{old}", role, f"{glyph} ")
+        yield Fact(label, f"{item.source}: {told(item.text)}{old}", role, f"{glyph} ")
         label = ""
 
 

@@ -10,6 +10,7 @@ from edxconsole.plans.model import GateResult, Plan, PlanEvent, PlanState, Step,
 from screens.bridge import Bridge
 from widgets.detail_view import Fact
 from widgets.ink import Role
+from widgets.words import told
 
 _LOOK = {
     StepState.PENDING: ("○", Role.DIM),
@@ -112,7 +113,7 @@ class PlanRun:
         yield Fact(f"step {number + 1}", words, role, f"{glyph} ")
         yield Fact("", step.command, Role.DIM)
         for text in self._texts.get(number, ())[-4:]:
-            yield Fact("", text, Role.TEXT)
+            yield Fact("", told(text), Role.TEXT)
         results = self._gates.get(number, {})
         for gate in step.gates:
             result = results.get(gate.level)
@@ -121,4 +122,4 @@ class PlanRun:
             else:
                 mark, ink = ("● ", Role.UP) if result.passed else ("✗ ", Role.DOWN)
                 took = f" ({result.milliseconds:.0f} ms)"
-                yield Fact(f"  gate {gate.level}", f"{gate.text}: {result.evidence}{took}", ink, mark)
+                yield Fact(f"  gate {gate.level}", f"{gate.text}: {told(result.evidence)}{took}", ink, mark)

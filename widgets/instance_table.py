@@ -10,7 +10,7 @@ from widgets.clock import Clock
 from widgets.ink import Role
 from widgets.row_table import RowTable
 from widgets.states import link_look, state_on
-from widgets.words import since, size
+from widgets.words import since, size, told
 
 COLUMNS = (
     Column("  host", 10, 0, grow=1, most=24),
@@ -54,7 +54,7 @@ class InstanceTable(RowTable):
             cell(f"{sum(p.cpu for p in processes):.1f}%" if processes else "", Role.DIM),
             cell(size(sum(p.rss for p in processes)) if processes else "", Role.DIM),
             cell(" ".join(u.rpartition("/")[2] for u in instance.units), Role.DIM),
-            cell(instance.reason),
+            cell(told(instance.reason)),
         )
         return Row(host.name, cells, aged=not host.trusted)
 

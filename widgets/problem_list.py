@@ -10,14 +10,14 @@ from widgets.clock import Clock
 from widgets.ink import Role
 from widgets.row_table import RowTable
 from widgets.states import STATE
-from widgets.words import since, span
+from widgets.words import short_since, span, told
 
 COLUMNS = (
     Column("  state", 10, 0),
     Column("where", 10, 0, grow=1, most=20),
     Column("what", 12, 1, grow=1, most=22),
-    Column("because", 24, 0, grow=8),
-    Column("since", 12, 1, right=True),
+    Column("because", 32, 0, grow=8),
+    Column("since", 6, 1, right=True),
     Column("for", 6, 2, right=True),
 )
 
@@ -65,8 +65,8 @@ def _row(key: str, problem: Problem, title: str, now: float) -> Row:
             Cell(((f"{look.glyph} ", look.role), (look.word, look.role))),
             cell(problem.host, Role.STRONG),
             cell(title or "host", Role.TEXT if title else Role.DIM),
-            cell(problem.text),
-            cell(since(began, now) if began is not None else "—", Role.TEXT),
+            cell(told(problem.text)),
+            cell(short_since(began, now) if began is not None else "—", Role.TEXT),
             cell(_length(now - began) if began is not None else "", Role.DIM),
         ),
     )

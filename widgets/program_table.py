@@ -9,7 +9,7 @@ from widgets.clock import Clock
 from widgets.ink import Role
 from widgets.row_table import RowTable
 from widgets.states import unit_on
-from widgets.words import since
+from widgets.words import short_since
 
 COLUMNS = (
     Column("  program", 26, 0, grow=3, most=40),
@@ -59,12 +59,12 @@ def _row(host: HostSnapshot, unit: Unit, several: bool, now: float) -> Row:
     look = unit_on(host, unit.health)
     running = unit.health is UnitHealth.RUNNING
     word = unit.word if host.trusted else look.word
-    when = since(unit.since, now) if unit.since is not None else ""
+    when = short_since(unit.since, now) if unit.since is not None else ""
     cells: tuple[Cell, ...] = (
         Cell(((f"{look.glyph} ", look.role), (unit.name, Role.STRONG if running else Role.TEXT))),
         cell(word, Role.DIM if look.role is Role.UP else look.role),
         cell(str(unit.identity.pid) if unit.identity.pid else "", Role.DIM),
-        cell(when if len(when) <= 6 else when.rsplit(" ", 1)[0], Role.DIM),
+        cell(when, Role.DIM),
         cell(unit.detail, Role.DIM if running else Role.TEXT),
     )
     if several:

@@ -11,7 +11,7 @@ from widgets.clock import Clock
 from widgets.ink import Role
 from widgets.row_table import RowTable
 from widgets.states import Look, state_on, unit_on
-from widgets.words import since, size
+from widgets.words import short_since, size, told
 
 COLUMNS = (
     Column("  service", 18, 0, grow=2, most=30),
@@ -64,7 +64,7 @@ def _instance_row(host: HostSnapshot, instance: Instance, title: str, now: float
     cpu = cell(f"{sum(p.cpu for p in processes):.1f}%", Role.DIM) if processes else _NONE
     memory = cell(size(sum(p.rss for p in processes)), Role.DIM) if processes else _NONE
     cells = (*_name_state(look, title, Role.STRONG), _when(instance.since, now), workers, cpu, memory)
-    reason = _NONE if look.role is Role.UP else cell(instance.reason)
+    reason = _NONE if look.role is Role.UP else cell(told(instance.reason))
     return Row(f"c:{instance.component}", (*cells, reason), aged=not host.trusted)
 
 
@@ -86,5 +86,4 @@ def _name_state(look: Look, name: str, role: Role) -> tuple[Cell, Cell]:
 def _when(at: float | None, now: float) -> Cell:
     if at is None:
         return _NONE
-    text = since(at, now)
-    return cell(text if len(text) <= 6 else text.rsplit(" ", 1)[0], Role.DIM)
+    return cell(short_since(at, now), Role.DIM)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
+
+_STAMP = re.compile(r" \(started \d{1,20}\)")
 
 
 def span(seconds: float) -> str:
@@ -28,6 +31,20 @@ def since(at: float, now: float) -> str:
     if then[:3] == today[:3]:
         return time.strftime("%H:%M", then)
     return time.strftime("%d %b %H:%M", then).lstrip("0")
+
+
+def short_since(at: float, now: float) -> str:
+    """When something began, in at most six cells: "09:41" today, "21 Nov" before."""
+    text = since(at, now)
+    return text if len(text) <= 6 else text.rsplit(" ", 1)[0]
+
+
+def told(text: str) -> str:
+    """What the engine says, without the managers' own start stamps: seconds, ticks or microseconds.
+
+    They only compare with themselves, in the interlock; when something began is shown as a time.
+    """
+    return _STAMP.sub("", text) if "(started " in text else text
 
 
 def size(kib: float) -> str:

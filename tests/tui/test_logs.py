@@ -125,10 +125,10 @@ async def test_the_cursor_on_a_host_chooses_what_is_followed() -> None:
         await rest(pilot)
         screen = app.screen
         assert isinstance(screen, HostScreen)
-        assert [s.component for s in engine.follows[-1]] == ["lms"]
+        assert [s.component for s in engine.follows[-1]] == ["cms"]
         await pilot.press("down")
         await rest(pilot)
-        assert [s.component for s in engine.follows[-1]] == ["cms"]
+        assert [s.component for s in engine.follows[-1]] == ["xqueue"]
         assert "views.py:4" in lines(screen.query_one(LogPane))[5]
 
 
@@ -143,7 +143,7 @@ async def test_moving_fast_over_rows_opens_only_the_last_log() -> None:
             app.simulate_key("down")
         await rest(pilot)
         assert len(engine.follows) - opened <= 2
-        assert [s.component for s in engine.follows[-1]] == ["edxapp_worker"]
+        assert [s.component for s in engine.follows[-1]] == ["supervisor"]
 
 
 async def test_marks_choose_the_sources_of_the_logs_screen() -> None:
