@@ -200,6 +200,8 @@ class HostSnapshot:
     supervisors: tuple[SupervisorInfo, ...] = ()
     units: Mapping[str, Unit] = field(default_factory=lambda: NO_UNITS)
     """"manager/name" -> Unit"""
+    restarting: frozenset[str] = frozenset()
+    """keys into `units` of what restarted again and again in the last minute"""
     instances: tuple[Instance, ...] = ()
     ages: Mapping[str, Age] = field(default_factory=lambda: NO_AGES)
     """source (processes, listeners, vitals, supervisor, systemd, health:ID) -> Age"""

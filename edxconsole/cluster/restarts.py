@@ -37,6 +37,10 @@ class RestartLog:
                 del self._times[unit]
         return {unit: tuple(times) for unit, times in self._times.items()}
 
+    def looping(self, now: float) -> frozenset[str]:
+        """Units with LOOP restarts or more within the window."""
+        return frozenset(unit for unit, times in self.recent(now).items() if len(times) >= LOOP)
+
     @property
     def pending(self) -> bool:
         """Whether what `recent` answers will change by the passing of time alone."""

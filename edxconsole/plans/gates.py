@@ -32,7 +32,7 @@ class Acted:
 
 def before_act(host: HostSnapshot, step: Step, unit: Unit, component: Component | None) -> Acted:
     """Remember what must come back. Ports: those held by its tree, else what the catalog requires."""
-    root = step.before.pid or unit.identity.pid
+    root = (None if step.any_run else step.before.pid) or unit.identity.pid
     held = {
         listener.port
         for listener in host.listeners

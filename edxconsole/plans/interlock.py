@@ -8,6 +8,7 @@ that was confirmed? journal written? Only then the act, and the journal again wh
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,9 @@ from edxconsole.plans.syslog import tell_syslog
 from edxconsole.services.base import ActOutcome, Permit
 from edxconsole.services.guard import same_run
 from edxconsole.services.hup import hup_master
+
+ANY_RUN_FOR = 120.0
+"""seconds after its draft in which a plan may be meant for whatever run a unit is in"""
 
 
 class Interlock:
@@ -40,14 +44,15 @@ class Interlock:
         self._arming.require()
         if confirmation != plan.digest:
             raise NotConfirmed("the plan that was confirmed is not this one", remedy="confirm it again")
-        await self._recheck_identity(step)
+        any_run = step.any_run and time.time() - plan.created <= ANY_RUN_FOR
+        await self._recheck_identity(step, any_run)
         record = {"host": step.host, "unit": f"{step.manager}/{step.unit}", "verb": step.verb.value}
         await asyncio.to_thread(self._begin, plan, step, record)
         told = await tell_syslog(self._port.transport(step.host), plan, step)
         phases = _Phases(lambda text: self._end(plan, "act.phase", record, phase=text))
         try:
             try:
-                outcome = await self._perform(plan, step, phases)
+                outcome = await self._perform(plan, step, any_run, phases)
             finally:
                 await phases.written()
         except EdxconsoleError as error:
@@ -62,17 +67,17 @@ class Interlock:
         )
         return outcome
 
-    async def _recheck_identity(self, step: Step) -> None:
+    async def _recheck_identity(self, step: Step, any_run: bool) -> None:
         unit = await self._port.manager(step.host, step.manager).observe(step.unit)
-        if not same_run(step.before, unit.identity):
+        if not any_run and not same_run(step.before, unit.identity):
             raise IdentityDrift(
                 f"{step.unit} is no longer what was confirmed: was {step.before}, is {unit.identity}",
                 host=step.host,
                 remedy="look again and make a new plan",
             )
 
-    async def _perform(self, plan: Plan, step: Step, phases: _Phases) -> ActOutcome:
-        permit = Permit(plan.id, step.host, step.unit, step.verb, step.before)
+    async def _perform(self, plan: Plan, step: Step, any_run: bool, phases: _Phases) -> ActOutcome:
+        permit = Permit(plan.id, step.host, step.unit, step.verb, step.before, any_run)
         if step.method == "hup-master":
             return await self._hup(step, permit)
         manager = self._port.manager(step.host, step.manager)
@@ -106,6 +111,7 @@ class Interlock:
             env=plan.environment,
             cmd=step.command,
             before=str(step.before),
+            any_run=step.any_run,
             reason=plan.reason,
             plan_sha256=plan.digest,
         )

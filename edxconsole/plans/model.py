@@ -92,6 +92,15 @@ class Step:
     warning: str = ""
     master: Identity = field(default_factory=Identity)
     """hup-master only: the process that gets the signal, by /proc pid and start"""
+    any_run: bool = False
+    """STOP and RESTART of what restarts by itself: meant for whatever run it is in, as `meant_for` shows"""
+
+    @property
+    def meant_for(self) -> str:
+        """Which run of the unit this is confirmed for, as shown to the operator."""
+        if self.any_run:
+            return f"whatever run it is in then ({self.before} now): it restarted moments ago and may again"
+        return f"{self.before}; anything else at that moment stops it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,7 @@ class Plan:
                 s.method,
                 s.preflight,
                 str(s.master),
+                s.any_run,
             ]
             for s in self.steps
         ]

@@ -12,16 +12,21 @@ from collections.abc import Callable, Sequence
 
 from edxconsole.catalog.model import ActionSpec, Catalog, Component
 from edxconsole.cluster.model import HostSnapshot, Process
-from edxconsole.cluster.units import Identity, Unit
+from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.errors import PreflightFailed, UsageError
 from edxconsole.plans.model import Gate, GateLevel, Plan, Step
 from edxconsole.plans.targets import Target
 from edxconsole.services.base import Verb
+from edxconsole.services.guard import same_run
 from edxconsole.services.hup import command as hup_command
 from edxconsole.services.hup import find_master
 
 CommandText = Callable[[str, Unit, Verb], str]
 """(host, unit, verb) -> what the manager's act() will do, as shown to the operator"""
+
+ENDING = frozenset({Verb.STOP, Verb.RESTART})
+MOMENT = 10.0
+"""seconds after a start or end in which a unit may be in a crash loop"""
 
 SUPERVISOR_REFUSAL = (
     "supervisord itself is not restarted from here: reload or restart of its service takes down "
@@ -98,7 +103,25 @@ def _step(catalog: Catalog, host: HostSnapshot, target: Target, verb: Verb, comm
         gate_deadline=spec.gate_deadline,
         warning=spec.warning,
         master=master.identity if master else Identity(),
+        any_run=method == "manager" and verb in ENDING and restarts_by_itself(host, target.unit),
     )
+
+
+def restarts_by_itself(host: HostSnapshot, unit: Unit) -> bool:
+    """Whether its run may be another before one can be confirmed: a crash loop, or one that may be.
+
+    In a loop, STARTING, another run than in the snapshot, or down or up only since a moment ago.
+    A one-shot command has not watched for long enough to know the first. What was stopped stays so.
+    """
+    if unit.health in (UnitHealth.STOPPED, UnitHealth.STOPPING):
+        return False
+    key = f"{unit.manager}/{unit.name}"
+    if unit.health is UnitHealth.STARTING or key in host.restarting:
+        return True
+    known = host.units.get(key)
+    if known is not None and not same_run(known.identity, unit.identity):
+        return True
+    return unit.since is not None and time.time() - (unit.since - (host.skew or 0.0)) < MOMENT
 
 
 def _action(component: Component | None, verb: Verb) -> ActionSpec:

@@ -66,6 +66,8 @@ class Permit:
     unit: str
     verb: Verb
     before: Identity
+    any_run: bool = False
+    """confirmed for whatever run it is in: it restarts by itself faster than one can be confirmed"""
 
 
 def no_phase(text: str) -> None:

@@ -17,8 +17,8 @@ def check_permit(permit: Permit, *, host: str, unit: str, verb: Verb) -> None:
 
 
 def check_identity(permit: Permit, now: Identity) -> None:
-    """Raise IdentityDrift unless `now` is the run that was confirmed. Not running equals not running."""
-    if not same_run(permit.before, now):
+    """Raise IdentityDrift unless `now` is a run that was confirmed. Not running equals not running."""
+    if not permit.any_run and not same_run(permit.before, now):
         raise IdentityDrift(
             f"{permit.unit} is no longer what was confirmed ({permit.before} then, {now} now)",
             host=permit.host,

@@ -25,7 +25,9 @@ from edxconsole.transport.base import Transport
 POLL = 0.2
 DAEMON_GRACE = 15.0
 """seconds supervisord may be away (restarting) in the middle of an act"""
-ALREADY_STARTED, NOT_RUNNING = 60, 70
+RESTARTED_WITHIN = 2.5
+"""seconds in which supervisord, which looks once a second, starts again what has ended"""
+SPAWN_ERROR, ALREADY_STARTED, NOT_RUNNING = 50, 60, 70
 MAX_FAILED_STARTS = 2
 
 
@@ -69,7 +71,20 @@ class Act:
         confirmed, RUNNING is not (identity drift).
         """
         now = await self.observe()
+        if self.permit.any_run:
+            return await self._at_rest(now)
         while now.statename == "STARTING" and self.permit.before.pid is None:
+            await self._pause(now)
+            now = await self._read()
+        return now
+
+    async def _at_rest(self, now: Program) -> Program:
+        """The program, once it is not EXITED or stays so: supervisord starts it again within a second.
+
+        A stop does nothing in between, so that it would run again after it was called stopped.
+        """
+        end = time.monotonic() + RESTARTED_WITHIN
+        while self.permit.any_run and now.statename == "EXITED" and time.monotonic() < end:
             await self._pause(now)
             now = await self._read()
         return now
@@ -95,7 +110,7 @@ class Act:
         """Stop it unless it is stopped; return once it is, with what supervisord then says."""
         target = now.pid
         while not now.stopped:
-            if target and now.pid and now.pid != target:
+            if target and now.pid and now.pid != target and not self.permit.any_run:
                 raise await self._failed(
                     now, f"it was stopped, and started again by something else ({now.identity})"
                 )
@@ -103,11 +118,11 @@ class Act:
                 # Again when the answer was lost, and on 3.0, which ignores a stop during BACKOFF.
                 self.on_phase("stopping")
                 await self._send("supervisor.stopProcess", NOT_RUNNING)
-                now = await self._read()
+                now = await self._at_rest(await self._read())
                 if now.stopped:
                     break
             await self._pause(now)
-            now = await self._read()
+            now = await self._at_rest(await self._read())
         if now.statename == "UNKNOWN":
             raise await self._failed(now, "supervisord has lost track of it")
         self.on_phase("stopped")
@@ -158,11 +173,19 @@ class Act:
                     raise
                 await asyncio.sleep(POLL)
             except ServiceFault as fault:
-                if fault.code == already:
+                if fault.code == already or await self._tries_again(fault):
                     return True
                 raise await self._failed(
                     await self._read(), f"{method} was refused: {fault.cause}"
                 ) from fault
+
+    async def _tries_again(self, fault: ServiceFault) -> bool:
+        """Whether it only ended while supervisord was still answering, and is started once more."""
+        return fault.code == SPAWN_ERROR and (await self._read()).statename in (
+            "STARTING",
+            "BACKOFF",
+            "RUNNING",
+        )
 
     async def _read(self) -> Program:
         """The program now, however long supervisord takes to restart within DAEMON_GRACE."""

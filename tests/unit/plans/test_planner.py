@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -217,6 +219,7 @@ CHANGES: list[Callable[[Step], Step]] = [
     lambda s: replace(s, host="app2"),
     lambda s: replace(s, method="hup-master"),
     lambda s: replace(s, preflight=("true",)),
+    lambda s: replace(s, any_run=True),
 ]
 
 
@@ -226,6 +229,52 @@ def test_the_digest_signs_everything_that_decides(catalog: Catalog, change: Call
     changed = replace(original, steps=(change(original.steps[0]),))
     assert changed.digest != original.digest
     assert replace(original, id="another", created=0.0).digest == original.digest
+
+
+def looping(*, ago: float = 3600, skew: float = 0.0, loops: str = "", **changes: Any) -> HostSnapshot:
+    """app1 with an lms that started so long ago on a clock ahead by `skew`, and what is different of it."""
+    lms = replace(unit("lms"), since=time.time() + skew - ago, **changes)
+    restarting = frozenset({f"{SUPERVISOR}/{loops}"} if loops else ())
+    return replace(host("app1", [lms]), skew=skew, restarting=restarting)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"loops": "lms"},
+        {"loops": "lms", "health": UnitHealth.EXITED},
+        {"health": UnitHealth.STARTING},
+        {"ago": 2},
+        {"ago": 2, "skew": 300.0},
+    ],
+)
+@pytest.mark.parametrize("verb", [Verb.STOP, Verb.RESTART])
+def test_of_what_restarts_by_itself_any_run_is_meant_and_shown(
+    catalog: Catalog, seen: dict[str, Any], verb: Verb
+) -> None:
+    step = plan(catalog, "lms@app1", verb, looping(**seen)).steps[0]
+    assert step.any_run
+    assert step.meant_for.startswith("whatever run it is in then")
+
+
+@pytest.mark.parametrize(
+    ("seen", "verb"),
+    [
+        ({}, Verb.STOP),
+        ({}, Verb.RESTART),
+        ({"health": UnitHealth.FAILED}, Verb.RESTART),
+        ({"health": UnitHealth.STOPPED, "ago": 0}, Verb.RESTART),
+        ({"health": UnitHealth.FAILED, "ago": 0}, Verb.START),
+        ({"loops": "cms"}, Verb.STOP),
+        ({"ago": 2, "skew": -300.0, "health": UnitHealth.STOPPED}, Verb.RESTART),
+    ],
+)
+def test_otherwise_the_run_that_was_confirmed_is_meant(
+    catalog: Catalog, seen: dict[str, Any], verb: Verb
+) -> None:
+    step = plan(catalog, "lms@app1", verb, looping(**seen)).steps[0]
+    assert not step.any_run
+    assert step.meant_for == f"{step.before}; anything else at that moment stops it"
 
 
 HEALTHS = st.sampled_from(list(UnitHealth))

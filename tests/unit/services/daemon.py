@@ -64,6 +64,13 @@ command=/bin/true
 autostart=false
 startsecs=0
 autorestart=false
+[program:crasher]
+command=/bin/sh -c 'sleep 1.4; exit 1'
+autostart=false
+[program:ender]
+command=/bin/sh -c 'sleep 1.4'
+autostart=false
+autorestart=true
 [program:lms_default_1]
 command={sleeper}
 startsecs=0

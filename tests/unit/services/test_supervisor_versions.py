@@ -12,6 +12,7 @@ from edxconsole.errors import ActFailed, IdentityDrift, NotConfirmed, ServiceFau
 from edxconsole.services.base import ActOutcome, Permit, Verb
 from edxconsole.services.supervisor import SupervisorManager
 from tests.unit.services.daemon import Daemon
+from tests.unit.services.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -103,6 +104,38 @@ async def test_a_second_try_may_succeed(manager: SupervisorManager, each_daemon:
     (each_daemon.home / "tried").unlink(missing_ok=True)
     await act(manager, "flaky", Verb.START)
     assert (await manager.observe("flaky")).health is UnitHealth.RUNNING
+
+
+async def runs_anew(manager: SupervisorManager, name: str, before: Identity) -> bool:
+    return (await manager.observe(name)).identity not in (before, Identity())
+
+
+@pytest.mark.parametrize(("name", "after"), [("crasher", 0.3), ("ender", 1.2)])
+async def test_a_crash_loop_is_stopped_in_whatever_run_it_is(
+    manager: SupervisorManager, name: str, after: float
+) -> None:
+    """It passes startsecs and ends, again and again: RUNNING with another pid each time, EXITED between."""
+    await make(manager, name, UnitHealth.RUNNING)
+    confirmed = (await manager.observe(name)).identity
+    await eventually(lambda: runs_anew(manager, name, confirmed))
+    await asyncio.sleep(after)
+    permit = Permit("plan", "here", name, Verb.STOP, confirmed, any_run=True)
+    outcome = await manager.act(name, Verb.STOP, permit=permit, deadline=20)
+    assert not outcome.already
+    for _ in range(5):
+        assert (await manager.observe(name)).word == "STOPPED"
+        await asyncio.sleep(0.5)
+
+
+async def test_a_crash_loop_is_not_stopped_when_one_run_was_confirmed(manager: SupervisorManager) -> None:
+    await make(manager, "ender", UnitHealth.RUNNING)
+    confirmed = (await manager.observe("ender")).identity
+    await eventually(lambda: runs_anew(manager, "ender", confirmed))
+    permit = Permit("plan", "here", "ender", Verb.STOP, confirmed)
+    with pytest.raises(IdentityDrift):
+        await manager.act("ender", Verb.STOP, permit=permit, deadline=20)
+    any_run = Permit("plan", "here", "ender", Verb.STOP, confirmed, any_run=True)
+    await manager.act("ender", Verb.STOP, permit=any_run, deadline=20)
 
 
 async def test_a_program_that_ends_well_at_once_is_not_a_failure(manager: SupervisorManager) -> None:
