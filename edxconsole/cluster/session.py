@@ -12,21 +12,24 @@ from typing import Any
 from edxconsole.cluster.attribution import Attribution
 from edxconsole.cluster.backoff import Backoff, is_refusal
 from edxconsole.cluster.connection import Connection, close_quietly
-from edxconsole.cluster.knock import knockable, returned
 from edxconsole.cluster.model import HostSnapshot, Link
 from edxconsole.cluster.store import Change, History, HostStore
 from edxconsole.cluster.watcher import Watcher
-from edxconsole.errors import ConnectionLost, EdxconsoleError
+from edxconsole.errors import ConnectionLost, EdxconsoleError, HostUnreachable
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.probe.launcher import launch
 from edxconsole.transport.base import ConnectionInfo, Transport
 from edxconsole.transport.ending import finish
+from edxconsole.transport.knock import Knocking
 
 LIVE_LONG = 10.0
 """seconds live after which a new loss starts the backoff from its beginning"""
 
-REDIAL = 0.7
+REDIAL = 0.3
 """seconds a login in progress still has when its host is seen to return"""
+
+KNOCK_BEYOND = 1.0
+"""seconds of waiting in which a host that returns would be noticed late"""
 
 CANCEL_AGAIN = 5.0
 """a library may swallow a cancellation, so it is repeated"""
@@ -198,11 +201,9 @@ class HostSession:
     async def _connected(self) -> Transport:
         """A logged-in transport. Dials again when the host, away until now, begins to answer."""
         while True:
-            dialling = asyncio.create_task(self._dial())
-            place = knockable(self._info)
-            waiting: set[asyncio.Task[Any]] = {dialling}
-            if place is not None:
-                waiting.add(asyncio.create_task(returned(*place)))
+            transport = self._make(self.host)
+            dialling = asyncio.create_task(self._dial(transport))
+            waiting: set[asyncio.Task[Any]] = {dialling, *self._knocking(transport)}
             try:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 if not dialling.done():
@@ -229,8 +230,13 @@ class HostSession:
             if isinstance(transport, Transport):
                 await close_quietly(transport.close(), self.logger)
 
-    async def _dial(self) -> Transport:
-        transport = self._make(self.host)
+    def _knocking(self, transport: Transport) -> set[asyncio.Task[Any]]:
+        """Ends when the host, lost until now, answers again."""
+        if self._info is None or not isinstance(transport, Knocking):
+            return set()
+        return {asyncio.create_task(transport.returned())}
+
+    async def _dial(self, transport: Transport) -> Transport:
         try:
             await transport.connect()
         except BaseException:
@@ -279,12 +285,17 @@ class HostSession:
             await self._again.wait()
             return
         self._stand(Link.LOST if self._was_live else Link.BACKOFF, reason)
-        wait = self._backoff.delay(error, time.monotonic() - self._lost_at)
+        await self._wait(self._backoff.delay(error, time.monotonic() - self._lost_at), error)
+
+    async def _wait(self, seconds: float, error: EdxconsoleError) -> None:
+        """So long, or until the operator asks, or until a host that did not answer returns."""
+        waiting: set[asyncio.Task[Any]] = {asyncio.create_task(self._again.wait())}
+        if isinstance(error, HostUnreachable) and seconds > KNOCK_BEYOND:
+            waiting |= self._knocking(self._make(self.host))
         try:
-            async with asyncio.timeout(wait):
-                await self._again.wait()
-        except TimeoutError:
-            return
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await finish(self._give_up(waiting))
 
     def _stand(self, link: Link, reason: str) -> None:
         if (link, reason) == (self._standing.link, self._standing.reason):

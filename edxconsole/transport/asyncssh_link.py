@@ -20,12 +20,13 @@ import asyncssh
 
 from edxconsole.errors import HandshakeDropped, HostKeyChanged, HostUnreachable, TransportError
 from edxconsole.transport.asyncssh_auth import Client, clean, trusted_keys
+from edxconsole.transport.asyncssh_tunnel import Tunnel
 from edxconsole.transport.base import ConnectionInfo
 from edxconsole.transport.dial import Pipe, dial
 from edxconsole.transport.ending import finish
 from edxconsole.transport.host_key import check_host_key
 from edxconsole.transport.known_hosts import Trust
-from edxconsole.transport.login import LoginClock, open_patiently, shared_jump
+from edxconsole.transport.login import LoginClock, greeted, open_patiently, shared_jump, silent
 from edxconsole.transport.pool import ConnectionPool, Slot
 from edxconsole.transport.ssh_resolve import Target
 
@@ -75,7 +76,7 @@ class Link:
     connection: asyncssh.SSHClientConnection
     client: Client
     pipe: Pipe | None
-    via: tuple[str, ...] = ()
+    jump: Link | None = None
 
     @property
     def alive(self) -> bool:
@@ -95,6 +96,10 @@ class Link:
             cipher=str(self.connection.get_extra_info("send_cipher", "")),
             via=self.via,
         )
+
+    @property
+    def via(self) -> tuple[str, ...]:
+        return () if self.jump is None else (self.jump.target.name, *self.jump.via)
 
     async def close(self) -> None:
         """Say goodbye for a moment, then cut."""
@@ -144,12 +149,15 @@ async def _attempt(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) 
     trust = await loop.run_in_executor(
         None, pool.known_hosts.lookup, target.known_hosts, target.key_name, target.port
     )
-    place = target.jumps[-1] if target.jumps else target.address
+    place = (target.address, target.port, target.jumps)
     async with pool.handshake(place) as slot:
         pipe = None if via is not None else await dial(target)
         login = _Login(pool, target, trust, slot, via, pipe)
         link = None
         try:
+            if pipe is not None:
+                await greeted(pool, target, pipe)
+                await slot.take()
             link = await login.run()
         finally:
             if link is None and pipe is not None:
@@ -176,6 +184,7 @@ class _Login:
         self._trust = trust
         self._via = via
         self._pipe = pipe
+        self._slot = slot
         self._clock = LoginClock(pool, target, slot)
         self.client = Client(pool, target, self._clock.ask)
 
@@ -193,23 +202,27 @@ class _Login:
                     self._target.port,
                     config=None,
                     options=self._options(),
-                    tunnel=self._via.connection if self._via else None,
+                    tunnel=self._tunnel(),
                     sock=self._pipe.sock if self._pipe else None,
                 )
         except TimeoutError:
-            raise HostUnreachable(
-                f"connected, but SSH did not log in within {self._pool.limits.login_timeout:g} s",
-                host=self._target.name,
-                remedy="the host may be overloaded, or its sshd waits for DNS",
-            ) from None
+            raise silent(self._target, self._pool.limits.login_timeout) from None
         except (asyncssh.Error, OSError) as error:
             if self.untrusted is not None:
                 return None
             raise await self._translate(error) from None
         finally:
             await self.client.end_offers()
-        via = () if self._via is None else (self._via.target.name, *self._via.via)
-        return Link(self._target, connection, self.client, self._pipe, via)
+        return Link(self._target, connection, self.client, self._pipe, self._via)
+
+    async def _take_turn(self) -> None:
+        await self._slot.take()
+        self._clock.restart()
+
+    def _tunnel(self) -> Tunnel | None:
+        if self._via is None:
+            return None
+        return Tunnel(self._pool, self._via.connection, self._via.target.name, self._target, self._take_turn)
 
     def _options(self) -> asyncssh.SSHClientConnectionOptions:
         legacy, limits = self._target.legacy_algorithms, self._pool.limits

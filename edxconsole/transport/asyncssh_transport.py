@@ -17,6 +17,7 @@ from edxconsole.errors import ConnectionLost
 from edxconsole.transport.asyncssh_auth import clean
 from edxconsole.transport.asyncssh_channel import WINDOW, Channel, ChannelProcess, Writer
 from edxconsole.transport.asyncssh_link import Link, open_link
+from edxconsole.transport.asyncssh_tunnel import opens
 from edxconsole.transport.base import Endpoint, Stream, TcpEndpoint
 from edxconsole.transport.command import RunningProcess
 from edxconsole.transport.ladder import DirectRefused, port_refused
@@ -32,6 +33,9 @@ class AsyncsshTransport(SshTransport[Link]):
 
     async def _open(self, target: Target) -> Link:
         return await open_link(self._pool, target)
+
+    async def _through(self, jump: Link, target: Target) -> bool:
+        return await opens(self._pool, jump.connection, target)
 
     async def _session(self, line: str, *, keep_stderr: bool, kill_signal: str) -> RunningProcess:
         connection = self._open_link().connection

@@ -31,6 +31,21 @@ class Pipe:
     """the first bytes of the ProxyCommand's stderr"""
     _reading: asyncio.Task[None] | None = None
 
+    async def greeting(self) -> bool:
+        """Wait until the server has said something (True) or hung up (False). Takes nothing away."""
+        loop = asyncio.get_running_loop()
+        readable: asyncio.Future[None] = loop.create_future()
+        number = self.sock.fileno()
+        loop.add_reader(number, _settle, readable)
+        try:
+            await readable
+        finally:
+            loop.remove_reader(number)
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     async def last_words(self) -> str:
         """What the ProxyCommand wrote to stderr, when it has ended; "" for TCP."""
         if self._reading is not None:
@@ -53,6 +68,11 @@ class Pipe:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
             self._reading = None
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def dial(target: Target) -> Pipe:

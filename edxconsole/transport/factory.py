@@ -21,6 +21,7 @@ from edxconsole.transport.base import (
     Stream,
     Transport,
 )
+from edxconsole.transport.knock import Knocking
 from edxconsole.transport.pool import ConnectionPool
 
 __all__ = ["ConnectionPool", "make_transport"]
@@ -105,6 +106,13 @@ class _Imported:
 
     async def wait_lost(self) -> str:
         return await self._made.wait_lost() if self._made is not None else "it was never connected"
+
+    async def returned(self) -> None:
+        """See knock.Knocking."""
+        made = self._made or await asyncio.get_running_loop().run_in_executor(None, self._make)
+        if isinstance(made, Knocking):
+            await made.returned()
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         self._closed = True

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from edxconsole.errors import AuthenticationFailed, HandshakeDropped, InventoryError, TransportError
+from edxconsole.errors import (
+    AuthenticationFailed,
+    HandshakeDropped,
+    HostUnreachable,
+    InventoryError,
+    TransportError,
+)
+from edxconsole.transport.dial import Pipe
+from edxconsole.transport.knock import port_answers, proxy_greets
 from edxconsole.transport.pool import ConnectionPool, JumpLink, Slot, ask_secret
 from edxconsole.transport.ssh_resolve import Target, resolve, resolve_jump
 
@@ -52,10 +59,14 @@ class LoginClock:
             answer = await ask_secret(self._pool, self._target.name, prompt)
         finally:
             await self._slot.take()
-            self._reschedule(asyncio.get_running_loop().time() + self._pool.limits.login_timeout)
+            self.restart()
         self.asked = True
         self.declined = answer is None
         return answer
+
+    def restart(self) -> None:
+        """Count from now."""
+        self._reschedule(asyncio.get_running_loop().time() + self._pool.limits.login_timeout)
 
     def _reschedule(self, when: float | None) -> None:
         if self._limit is not None and not self._limit.expired():
@@ -112,22 +123,77 @@ async def shared_jump(
     """The shared connection to the last jump host before the target, or None without one."""
     if not target.jumps:
         return None
-    *outer, spec = target.jumps
+    spec = target.jumps[-1]
     if len(seen) >= MAX_JUMPS or spec in seen:
         raise InventoryError(f"its jump hosts go in a circle: {' -> '.join((*seen, spec))}", host=target.name)
-    jump = await _resolve_jump(pool, spec, target.config)
-    if outer:
-        jump = replace(jump, jumps=tuple(outer), proxy_command=None)
+    jump = await jump_target(pool, target)
 
     async def connect() -> L:
         return await opener(pool, jump, (*seen, spec))
 
-    link: L = await pool.jump((kind, jump.user, jump.address, jump.port, jump.jumps), connect)
+    try:
+        link: L = await pool.jump(jump_key(kind, jump), connect)
+    except TransportError as error:
+        raise _behind(error, jump, target) from None
     return link
 
 
-async def _resolve_jump(pool: ConnectionPool, spec: str, config: Path | None) -> Target:
-    """By inventory name, else by ssh_config alias."""
+async def jump_target(pool: ConnectionPool, target: Target) -> Target:
+    """The last jump host before the target, by inventory name, else by ssh_config alias."""
+    *outer, spec = target.jumps
     host = pool.inventory.hosts.get(spec)
+    ask = pool.ssh_config.ask
     async with pool.resolving():
-        return await (resolve(host) if host is not None else resolve_jump(spec, config))
+        jump = await (resolve(host, ask) if host is not None else resolve_jump(spec, target.config, ask))
+    return replace(jump, jumps=tuple(outer), proxy_command=None) if outer else jump
+
+
+def jump_key(kind: str, jump: Target) -> Hashable:
+    """What the shared connection to a jump host is known by in the pool."""
+    return (kind, jump.user, jump.address, jump.port, jump.jumps)
+
+
+def _behind(error: TransportError, jump: Target, target: Target) -> TransportError:
+    """The same failure, as a host behind the jump host tells it. A copy: others get it too."""
+    kind = HostUnreachable if isinstance(error, HandshakeDropped) else type(error)
+    told = kind.__new__(kind, error.cause)
+    told.__dict__.update(vars(error))
+    told.cause = f"jump host {jump.name}: {error.cause}"
+    told.host = target.name
+    return told
+
+
+def silent(target: Target, limit: float) -> HostUnreachable:
+    return HostUnreachable(
+        f"connected, but SSH did not log in within {limit:g} s",
+        host=target.name,
+        remedy="the host may be overloaded, or its sshd waits for DNS",
+    )
+
+
+async def greeted(pool: ConnectionPool, target: Target, pipe: Pipe) -> None:
+    """Wait for the server's first word, before a turn is taken. Raises HostUnreachable."""
+    try:
+        async with asyncio.timeout(pool.limits.login_timeout):
+            await pipe.greeting()
+    except TimeoutError:
+        raise silent(target, pool.limits.login_timeout) from None
+
+
+async def knock(
+    pool: ConnectionPool, kind: str, target: Target, through: Callable[[Any, Target], Awaitable[bool]]
+) -> bool:
+    """Whether the target's sshd can be reached, or the first of its jump hosts that is missing.
+
+    Args:
+        through: tries the target from an open jump connection. Never raises.
+    """
+    if target.proxy_command is not None:
+        return await proxy_greets(target)
+    if not target.jumps:
+        return await port_answers(target.address, target.port)
+    jump = await jump_target(pool, target)
+    link = pool.standing(jump_key(kind, jump))
+    if link is None:
+        return await knock(pool, kind, jump, through)
+    return await through(link, target)

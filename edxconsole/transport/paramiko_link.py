@@ -24,7 +24,7 @@ from edxconsole.transport.dial import Pipe, dial
 from edxconsole.transport.ending import finish
 from edxconsole.transport.host_key import check_host_key
 from edxconsole.transport.known_hosts import Trust
-from edxconsole.transport.login import LoginClock, open_patiently, shared_jump
+from edxconsole.transport.login import LoginClock, greeted, open_patiently, shared_jump, silent
 from edxconsole.transport.paramiko_auth import authenticate
 from edxconsole.transport.paramiko_channel import Channel
 from edxconsole.transport.pool import ConnectionPool
@@ -119,7 +119,7 @@ class Link:
     transport: Transport
     lost: asyncio.Future[str]
     pipe: Pipe | None
-    via: tuple[str, ...] = ()
+    jump: Link | None = None
     _watch: asyncio.Task[None] | None = None
 
     @property
@@ -136,6 +136,10 @@ class Link:
             cipher=str(self.transport.local_cipher),
             via=self.via,
         )
+
+    @property
+    def via(self) -> tuple[str, ...]:
+        return () if self.jump is None else (self.jump.target.name, *self.jump.via)
 
     def start_watch(self, interval: float, count: int) -> None:
         self._watch = asyncio.get_running_loop().create_task(self._keep(interval, count))
@@ -215,14 +219,17 @@ async def _attempt(pool: ConnectionPool, target: Target, seen: tuple[str, ...]) 
     """One connection; None when the operator has just accepted its key."""
     via = await shared_jump(pool, "paramiko", target, seen, _open_jump)
     trust = await in_thread(pool.known_hosts.lookup, target.known_hosts, target.key_name, target.port)
-    place = target.jumps[-1] if target.jumps else target.address
+    place = (target.address, target.port, target.jumps)
     async with pool.handshake(place) as slot:
         pipe = None if via is not None else await dial(target)
         link = None
         try:
             sock = await _through(via, target) if pipe is None else pipe.sock
+            if pipe is not None:
+                await greeted(pool, target, pipe)
+            await slot.take()
             link = await _start(target, trust, sock, pipe, pool.limits.login_timeout)
-            link.via = () if via is None else (via.target.name, *via.via)
+            link.jump = via
             blob = link.transport.get_remote_server_key().asbytes()
             trusted = {k.blob for k in trust.keys} - {k.blob for k in trust.revoked}
             if blob in trusted:
@@ -273,6 +280,20 @@ def close_late(opening: asyncio.Future[paramiko.Channel]) -> None:
         asyncio.get_running_loop().run_in_executor(None, chan.close)
 
 
+async def opens(jump: Link, target: Target) -> bool:
+    """Whether a jump host reaches a target within 2 s. It holds a thread that long."""
+
+    def attempt() -> bool:
+        place = (target.address, target.port)
+        try:
+            jump.transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=2).close()
+        except (paramiko.SSHException, OSError, EOFError):
+            return False
+        return True
+
+    return await in_thread(attempt)
+
+
 async def _start(target: Target, trust: Trust, sock: Any, pipe: Pipe | None, limit: float) -> Link:
     """Key exchange within `limit` seconds. Raises HandshakeDropped, TransportError."""
     loop = asyncio.get_running_loop()
@@ -318,14 +339,6 @@ async def _start(target: Target, trust: Trust, sock: Any, pipe: Pipe | None, lim
         await link.close()
         raise silent(target, limit)
     return link
-
-
-def silent(target: Target, limit: float) -> HostUnreachable:
-    return HostUnreachable(
-        f"connected, but SSH did not log in within {limit:g} s",
-        host=target.name,
-        remedy="the host may be overloaded, or its sshd waits for DNS",
-    )
 
 
 def _host_keys(trust: Trust, offered: Sequence[str]) -> list[str]:

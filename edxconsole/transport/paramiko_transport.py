@@ -17,7 +17,7 @@ from edxconsole.transport.base import Endpoint, Stream, TcpEndpoint
 from edxconsole.transport.command import RunningProcess
 from edxconsole.transport.ladder import DirectRefused, port_refused
 from edxconsole.transport.paramiko_channel import Channel, ChannelProcess
-from edxconsole.transport.paramiko_link import Link, close_late, open_link
+from edxconsole.transport.paramiko_link import Link, close_late, open_link, opens
 from edxconsole.transport.sessions import SessionRefused
 from edxconsole.transport.ssh_resolve import Target
 from edxconsole.transport.ssh_transport import SshTransport
@@ -34,6 +34,9 @@ class ParamikoTransport(SshTransport[Link]):
 
     async def _open(self, target: Target) -> Link:
         return await open_link(self._pool, target)
+
+    async def _through(self, jump: Link, target: Target) -> bool:
+        return await opens(jump, target)
 
     async def _session(self, line: str, *, keep_stderr: bool, kill_signal: str) -> RunningProcess:
         transport = self._open_link().transport

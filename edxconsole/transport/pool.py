@@ -1,7 +1,7 @@
 """What all connections of one engine share. One event loop; make it inside that loop.
 
-- handshakes in flight: 32 over all; 8 per jump host or address, because sshd drops bursts of
-  unauthenticated connections (MaxStartups 10:30:100; 64 logins at once: 26 lost, 8 at once: none);
+- handshakes in flight: 32 over all, from the host's greeting on; 8 connections per sshd, because it
+  drops bursts of unauthenticated ones (MaxStartups 10:30:100; 64 at once: 26 lost, 8 at once: none);
 - one connection per jump host, however many hosts are behind it;
 - known_hosts parsed once, private keys decrypted once (bcrypt: 226 ms each), passwords that worked;
 - a large default executor: asyncio's own has 6 threads on 2 CPUs, and 64 slow name look-ups
@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from edxconsole.errors import TransportError
 from edxconsole.inventory.model import Inventory
 from edxconsole.transport.base import Prompter
 from edxconsole.transport.ending import finish
 from edxconsole.transport.known_hosts import KnownHosts
+from edxconsole.transport.ssh_cache import SshConfigCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class JumpLink(Protocol):
 
     @property
     def alive(self) -> bool: ...
+    @property
+    def lost(self) -> asyncio.Future[str]: ...
     def close(self) -> Coroutine[Any, Any, None]: ...
 
 
@@ -56,27 +61,33 @@ L = TypeVar("L", bound=JumpLink)
 
 
 class Slot:
-    """A place among the handshakes in flight, given back while the operator is asked."""
+    """A place among the connections to one sshd, held from dialing on, and a turn among all
+    handshakes, taken when the host has greeted: a dead or frozen one holds up nobody else.
+    Both are given back while the operator is asked."""
 
     def __init__(self, everywhere: asyncio.Semaphore, here: asyncio.Semaphore) -> None:
-        self._semaphores = (here, everywhere)
-        self._held = False
+        self._here = here
+        self._everywhere = everywhere
+        self._held: list[asyncio.Semaphore] = []
+
+    async def arrive(self) -> None:
+        """Take the place."""
+        await self._hold(self._here)
 
     async def take(self) -> None:
-        for index, semaphore in enumerate(self._semaphores):
-            try:
-                await semaphore.acquire()
-            except BaseException:
-                for taken in self._semaphores[:index]:
-                    taken.release()
-                raise
-        self._held = True
+        """Take the turn, and the place if it was given back."""
+        await self._hold(self._here)
+        await self._hold(self._everywhere)
 
     def give_back(self) -> None:
-        if self._held:
-            self._held = False
-            for semaphore in self._semaphores:
-                semaphore.release()
+        held, self._held = self._held, []
+        for semaphore in held:
+            semaphore.release()
+
+    async def _hold(self, semaphore: asyncio.Semaphore) -> None:
+        if semaphore not in self._held:
+            await semaphore.acquire()
+            self._held.append(semaphore)
 
 
 class ConnectionPool:
@@ -98,10 +109,13 @@ class ConnectionPool:
         """passwords that worked, in memory only, so that a reconnect asks nothing"""
         self._executor: concurrent.futures.ThreadPoolExecutor | None = None
         self._everywhere = asyncio.Semaphore(self.limits.handshakes)
-        self._places: dict[str, asyncio.Semaphore] = {}
+        self._places: dict[Hashable, asyncio.Semaphore] = {}
         self._resolving = asyncio.Semaphore(self.limits.resolvers)
         self._locks: dict[Hashable, asyncio.Lock] = {}
         self._jumps: dict[Hashable, Any] = {}
+        self._failures: dict[Hashable, tuple[float, TransportError]] = {}
+        self._strays: set[asyncio.Future[Any]] = set()
+        self.ssh_config = SshConfigCache()
 
     @property
     def executor(self) -> concurrent.futures.ThreadPoolExecutor:
@@ -112,12 +126,12 @@ class ConnectionPool:
         return self._executor
 
     @asynccontextmanager
-    async def handshake(self, place: str) -> AsyncIterator[Slot]:
-        """Wait for a turn; `place` is the jump host or address that must not see a burst."""
+    async def handshake(self, place: Hashable) -> AsyncIterator[Slot]:
+        """Wait for a place at one sshd, which must not see a burst; the turn is `Slot.take`."""
         here = self._places.setdefault(place, asyncio.Semaphore(self.limits.handshakes_per_place))
         slot = Slot(self._everywhere, here)
-        await slot.take()
         try:
+            await slot.arrive()
             yield slot
         finally:
             slot.give_back()
@@ -133,15 +147,44 @@ class ConnectionPool:
 
     async def jump(self, name: Hashable, connect: Callable[[], Awaitable[L]]) -> L:
         """The shared connection to a jump host, made on first use and again when it was lost."""
+        asked = time.monotonic()
         async with self.lock(("jump", name)):
-            known: L | None = self._jumps.get(name)
-            if known is not None and known.alive:
-                return known
+            known: L | None = self.standing(name)
             if known is not None:
-                await known.close()
-            link = await connect()
+                return known
+            when, failure = self._failures.get(name, (0.0, None))
+            if failure is not None and when > asked:
+                # Those who waited for this attempt share its end: one refused login, not one for each.
+                raise failure
+            try:
+                link = await connect()
+            except TransportError as error:
+                self._failures[name] = (time.monotonic(), error)
+                raise
             self._jumps[name] = link
+            link.lost.add_done_callback(lambda _: self._drop(name, link))
             return link
+
+    def standing(self, name: Hashable) -> Any | None:
+        """The shared connection to a jump host, if there is one."""
+        link = self._jumps.get(name)
+        return link if link is not None and link.alive else None
+
+    def _drop(self, name: Hashable, link: JumpLink) -> None:
+        """A jump connection that ended is closed and forgotten at once."""
+        if self._jumps.get(name) is link:
+            del self._jumps[name]
+            self.look_after(asyncio.ensure_future(link.close()))
+
+    def look_after(self, work: asyncio.Future[Any]) -> None:
+        """Something that ends by itself, at the latest when the jump connections are closed."""
+        self._strays.add(work)
+        work.add_done_callback(self._stray_ended)
+
+    def _stray_ended(self, work: asyncio.Future[Any]) -> None:
+        self._strays.discard(work)
+        if not work.cancelled():
+            work.exception()
 
     async def close(self) -> None:
         """Close jump connections; close the transports first. The loop ends its executor. Idempotent."""
@@ -149,6 +192,8 @@ class ConnectionPool:
         self._jumps = {}
         for link in reversed(links):
             await finish(link.close())
+        if self._strays:
+            await asyncio.wait(self._strays, timeout=5)
         self.secrets.clear()
         self.keys.clear()
 

@@ -18,7 +18,7 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,10 @@ class Target:
     def key_name(self) -> str:
         """The name under which known_hosts knows this host."""
         return self.host_key_alias or self.address
+
+
+Ask = Callable[..., Awaitable[dict[str, list[str]]]]
+"""`ssh_g`, or what remembers its answers"""
 
 
 def check_name(name: str, what: str = "host name") -> str:
@@ -124,10 +128,10 @@ def _parse(text: str) -> dict[str, list[str]]:
     return values
 
 
-async def resolve(host: Host) -> Target:
+async def resolve(host: Host, ask: Ask = ssh_g) -> Target:
     """A host of the inventory; what hosts.yaml says wins over ssh_config."""
     name = host.address or host.name
-    said = await ssh_g(name, config=host.ssh_config, port=host.port, user=host.user)
+    said = await ask(name, config=host.ssh_config, port=host.port, user=host.user)
     jumps = tuple(host.jump.split(",")) if host.jump else _jumps(said)
     return _target(
         host.name,
@@ -144,10 +148,10 @@ async def resolve(host: Host) -> Target:
     )
 
 
-async def resolve_jump(spec: str, config: Path | None) -> Target:
+async def resolve_jump(spec: str, config: Path | None, ask: Ask = ssh_g) -> Target:
     """A jump host that is no host of the inventory: an alias or address of ssh_config."""
     user, name, port = split_jump(spec)
-    said = await ssh_g(name, config=config, port=port, user=user)
+    said = await ask(name, config=config, port=port, user=user)
     return _target(spec, name, said, port=port, user=user, jumps=_jumps(said), config=config)
 
 

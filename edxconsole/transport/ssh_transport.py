@@ -12,14 +12,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from edxconsole.errors import ConnectionLost
+from edxconsole.errors import ConnectionLost, EdxconsoleError
 from edxconsole.inventory.model import Host
 from edxconsole.transport.base import ConnectionInfo, Endpoint, Process, Result, Stream
 from edxconsole.transport.command import RunningProcess, check_start, collect, command_line, kill_signal
+from edxconsole.transport.knock import returned, rhythm
 from edxconsole.transport.ladder import Ladder
+from edxconsole.transport.login import knock
 from edxconsole.transport.pool import ConnectionPool
 from edxconsole.transport.sessions import SessionBudget
 from edxconsole.transport.ssh_resolve import Target, resolve
+
+JUMP_TELLS = 0.3
+"""seconds in which the end of a jump connection shows after that of one through it"""
 
 
 class SshLink(Protocol):
@@ -31,6 +36,10 @@ class SshLink(Protocol):
     def lost(self) -> asyncio.Future[str]: ...
     @property
     def info(self) -> ConnectionInfo: ...
+    @property
+    def jump(self) -> SshLink | None: ...
+    @property
+    def target(self) -> Target: ...
     async def close(self) -> None: ...
 
 
@@ -64,6 +73,10 @@ class SshTransport(ABC, Generic[K]):
     async def _direct(self, endpoint: Endpoint) -> Stream:
         """Open a forwarded stream. Raises DirectRefused, StreamRefused."""
 
+    @abstractmethod
+    async def _through(self, jump: K, target: Target) -> bool:
+        """Whether a jump host can open a connection to a target. Never raises what hosts cause."""
+
     @property
     def host_name(self) -> str:
         return self._host.name
@@ -80,7 +93,7 @@ class SshTransport(ABC, Generic[K]):
         if self._link is not None:
             raise RuntimeError("a transport connects once; make a new one")
         async with self._pool.resolving():
-            target = await resolve(self._host)
+            target = await resolve(self._host, self._pool.ssh_config.ask)
         self._user = target.user
         self._link = await self._open(target)
         if self._closed:
@@ -132,7 +145,23 @@ class SshTransport(ABC, Generic[K]):
     async def wait_lost(self) -> str:
         if self._link is None:
             return "it was never connected"
-        return await asyncio.shield(self._link.lost)
+        return await _blamed(self._link, await asyncio.shield(self._link.lost))
+
+    async def returned(self) -> None:
+        """See knock.Knocking."""
+        try:
+            async with self._pool.resolving():
+                target = await resolve(self._host, self._pool.ssh_config.ask)
+        except EdxconsoleError:
+            await asyncio.Event().wait()
+
+        async def one() -> bool:
+            try:
+                return await knock(self._pool, self.kind, target, self._through)
+            except EdxconsoleError:
+                return False
+
+        await returned(one, rhythm(target))
 
     async def close(self) -> None:
         self._closed = True
@@ -150,7 +179,7 @@ class SshTransport(ABC, Generic[K]):
             return "it was never connected"
         try:
             async with asyncio.timeout(0.5):
-                return await asyncio.shield(self._link.lost)
+                return await _blamed(self._link, await asyncio.shield(self._link.lost))
         except TimeoutError:
             return "its sshd closed the channel without an exit status"
 
@@ -166,3 +195,16 @@ class SshTransport(ABC, Generic[K]):
         )
         self._had_session = True
         return process
+
+
+async def _blamed(link: SshLink, reason: str) -> str:
+    """Why a connection ended: the loss of a jump host is named as such."""
+    jump = link.jump
+    if jump is None:
+        return reason
+    try:
+        async with asyncio.timeout(JUMP_TELLS):
+            said = await asyncio.shield(jump.lost)
+    except TimeoutError:
+        return reason
+    return f"jump host {jump.target.name}: {await _blamed(jump, said)}"

@@ -153,7 +153,8 @@ async def test_handshakes_are_bounded_and_a_question_gives_its_turn_back() -> No
     most: dict[str, int] = {"a": 0, "b": 0, "all": 0}
 
     async def one(place: str) -> None:
-        async with pool.handshake(place):
+        async with pool.handshake(place) as slot:
+            await slot.take()
             now[place] += 1
             most[place] = max(most[place], now[place])
             most["all"] = max(most["all"], sum(now.values()))
@@ -163,6 +164,7 @@ async def test_handshakes_are_bounded_and_a_question_gives_its_turn_back() -> No
     await asyncio.gather(*(one(place) for place in "ab" * 10))
     assert most == {"a": 2, "b": 2, "all": 3}
     async with pool.handshake("a") as asking, pool.handshake("a"):
+        await asking.take()
         asking.give_back()
         await asyncio.wait_for(one("a"), 5)
     await pool.close()
