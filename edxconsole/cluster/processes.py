@@ -61,6 +61,11 @@ class ProcessTable:
         """The user's name, or the number as text."""
         return self._users.get(uid) or str(uid)
 
+    def shift(self, seconds: float) -> None:
+        """Every start happened so much later on the console's clock than was thought."""
+        for pid, process in self._shown.items():
+            self._shown[pid] = replace(process, started_at=process.started_at + seconds)
+
     def apply(self, frame: Processes, *, skew: float) -> tuple[bool, bool]:
         """Take a frame in: (which processes there are changed, any number changed)."""
         before = set(self._shown) if frame.full else set()

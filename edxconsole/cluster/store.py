@@ -49,6 +49,12 @@ COST_WINDOW = 30.0
 """seconds the probe's CPU use is averaged over"""
 
 
+SKEW_MATTERS = 0.5
+"""seconds by which the known skew must move for starts to be dated anew"""
+FAR = 5.0
+"""seconds between the clocks that no journey of a frame explains"""
+
+
 class Change(IntFlag):
     """What a frame or report changed."""
 
@@ -104,6 +110,8 @@ class HostStore:
         self._cost: Cost | None = None
         self._shown_skew: float | None = None
         self._shown_rtt: float | None = None
+        self._started_skew = 0.0
+        self._dated: dict[str, tuple[Unit, float, Unit]] = {}
         self._instances: tuple[Instance, ...] = ()
         self._shape_dirty = True
         self._process_view = self._processes.view()
@@ -142,9 +150,16 @@ class HostStore:
                 return self._take_note(frame)
             case Hello():
                 self.hello = frame
+                self._started_skew = self._first_skew(frame.t)
                 self._processes = ProcessTable(ticks=frame.ticks, boot=frame.boot)
                 return Change.NUMBERS
         return Change.NOTHING
+
+    def _first_skew(self, host_time: float) -> float:
+        """Before the first echo: what the hello's own date tells, when it is far off ours."""
+        known = self.clock.offset
+        skew = known.skew if known else host_time - time.time()
+        return skew if abs(skew) >= FAR else 0.0
 
     def set_units(self, manager: str, units: Iterable[Unit], *, at: float, seen: float) -> Change:
         """Replace all units of a manager; `at` on the host's clock."""
@@ -180,6 +195,7 @@ class HostStore:
         offset = self.clock.offset
         if offset is None:
             return Change.NOTHING
+        self._date_anew(offset.skew)
         before = (self._shown_skew, self._shown_rtt)
         old_skew, old_rtt = before
         self._shown_skew = (
@@ -190,6 +206,14 @@ class HostStore:
             offset.rtt if old_rtt is None else steady(old_rtt, offset.rtt, absolute=0.003, relative=0.3)
         )
         return Change.NUMBERS if (self._shown_skew, self._shown_rtt) != before else Change.NOTHING
+
+    def _date_anew(self, skew: float) -> None:
+        """Starts were dated by the clock as far as it was known; kernels and managers date to 0.01 to 1 s."""
+        if abs(skew - self._started_skew) < SKEW_MATTERS:
+            return
+        self._processes.shift(self._started_skew - skew)
+        self._started_skew = skew
+        self._processes_dirty = self._shape_dirty = True
 
     @property
     def time_matters(self) -> bool:
@@ -232,7 +256,8 @@ class HostStore:
             processes=self._process_view,
             listeners=self._listeners,
             supervisors=self._supervisors.infos(),
-            units=MappingProxyType(units),
+            units=MappingProxyType({key: self._on_our_clock(key, unit) for key, unit in units.items()}),
+            restarting=self._history.restarts.looping(time.time()),
             instances=self._instances,
             ages=MappingProxyType(self._ages) if self._ages else NO_AGES,
             notes=tuple(self._notes.values()),
@@ -243,6 +268,16 @@ class HostStore:
         yield from self._supervisors.units()
         for units in self._units.values():
             yield from units.items()
+
+    def _on_our_clock(self, key: str, unit: Unit) -> Unit:
+        """The unit with `since` on the console's clock; the same object as long as nothing changed."""
+        skew = self._started_skew
+        if unit.since is None or not skew:
+            return unit
+        known = self._dated.get(key)
+        if known is None or known[0] is not unit or known[1] != skew:
+            known = self._dated[key] = (unit, skew, replace(unit, since=unit.since - skew))
+        return known[2]
 
     def _judge(self, units: Mapping[str, Unit], lost: str) -> None:
         now = time.time()
@@ -261,7 +296,7 @@ class HostStore:
             ages=self._ages,
             expected=self._expected,
             remembered=frozenset(history.remembered),
-            skew=self.skew,
+            skew=self._started_skew,
             unread=self._supervisors.unreadable,
         )
         found = compute(self._attribution.catalog, observed, history.instances, lost=lost)
@@ -285,7 +320,7 @@ class HostStore:
         return replace(instance, since=witnessed)
 
     def _take_processes(self, frame: Processes, seen: float) -> Change:
-        shape, numbers = self._processes.apply(frame, skew=self.skew)
+        shape, numbers = self._processes.apply(frame, skew=self._started_skew)
         self._processes_dirty |= shape or numbers
         age = self._touch("processes", frame.t, seen)
         return self._shape(shape) | (Change.NUMBERS if numbers else Change.NOTHING) | age

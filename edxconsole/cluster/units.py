@@ -52,7 +52,8 @@ class Unit:
     health: UnitHealth
     identity: Identity = field(default_factory=Identity)
     since: float | None = None
-    """epoch seconds (host clock) of the last start, or stop if not running"""
+    """epoch seconds of the last start, or stop if not running; on the host's clock as its manager
+    tells it, on the console's in a snapshot"""
     detail: str = ""
     """spawn error, exit status, sub-state: what the manager says of it, sanitised"""
     log_paths: tuple[str, ...] = ()

@@ -125,6 +125,6 @@ def _print(
 
 def _row(out: Printer, host: HostSnapshot, unit: Unit, component: str, now: float) -> list[Cell | str]:
     state = _STATES[unit.health] if host.trusted else State.UNKNOWN
-    since = ago(now + (host.skew or 0.0) - unit.since) if unit.since else ""
+    since = ago(now - unit.since) if unit.since else ""
     pid = str(unit.identity.pid) if unit.identity.pid else ""
     return [host.name, unit.name, out.state(state, unit.word), pid, since, component or "-", unit.detail]

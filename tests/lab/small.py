@@ -8,10 +8,11 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
+from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link, State
 from edxconsole.engine import Engine
 from edxconsole.logs.model import LogBatch, LogFeed, LogSource
 from edxconsole.plans.model import PlanState
@@ -53,15 +54,16 @@ exec {become} {venv}/bin/python {venv}/bin/supervisord -c /etc/supervisord.conf
 AS_WWW_DATA = "setpriv --reuid=www-data --regid=www-data --init-groups"
 
 
-def small_host(*, inet: bool = False, www_data: bool = False, **options: Any) -> HostOptions:
+def small_host(*, inet: bool = False, www_data: bool = False, under: str = "", **options: Any) -> HostOptions:
     """Options of such a host; `prepare` in `options` is shell to run before all else.
 
     Args:
         inet: supervisord listens on 127.0.0.1:9001 as well, and asks for no password.
         www_data: supervisord runs as www-data, not as root.
+        under: a command supervisord is started by.
     """
     prepare = options.pop("prepare", "")
-    become = AS_WWW_DATA if www_data else ""
+    become = AS_WWW_DATA if www_data else under
     script = prepare + "\n" + SCRIPT.format(logs=LOGS, become=become, venv=sys.prefix)
     conf = CONF.format(
         logs=LOGS,
@@ -74,6 +76,10 @@ def small_host(*, inet: bool = False, www_data: bool = False, **options: Any) ->
 
 def ticks(host: str, name: str = "one") -> LogSource:
     return LogSource(host=host, path=f"{LOGS}/{name}.log", name=name)
+
+
+def has_lines(log: Log, path: str) -> bool:
+    return len(log.lines(path)) > 20
 
 
 class Log:
@@ -129,3 +135,34 @@ def pid_of(host: LabHost, program: str = "idle") -> int:
     """What supervisorctl says on the host."""
     ctl = f"{sys.prefix}/bin/python {sys.prefix}/bin/supervisorctl -c /etc/supervisord.conf pid {program}"
     return int(host.sh(ctl))
+
+
+async def all_work(engine: Engine, host: LabHost) -> None:
+    """Live, programs, two logs whole, a restart, health; all over one connection."""
+    await is_live(engine, host.name)
+    await programs_seen(engine, host.name)
+    log = Log()
+    sources = [ticks(host.name, "one"), ticks(host.name, "two")]
+    stop = await engine.follow(sources, log.feed)
+    before = await asyncio.to_thread(pid_of, host)
+    await restart(engine, host.name)
+    assert await asyncio.to_thread(pid_of, host) not in (0, before)
+    await answers(engine, host.name)
+    for source in sources:
+        await log.until(partial(has_lines, path=source.path), what=source.path)
+        consecutive(log.lines(source.path))
+    stop()
+    assert engine.snapshot.hosts[host.name].link is Link.LIVE
+    assert engine.session(host.name).attempts == 1
+
+
+async def answers(engine: Engine, name: str) -> None:
+    """memcached is asked and well."""
+    evidence = await engine.check_health(name, "memcached")
+    assert [e.state for e in evidence] == [State.UP], evidence
+
+
+def consecutive(lines: list[str]) -> None:
+    """Every number once and in order, from the first seen on."""
+    counted = [int(line.split()[1]) for line in lines]
+    assert counted == list(range(counted[0], counted[0] + len(counted)))

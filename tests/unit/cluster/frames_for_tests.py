@@ -29,7 +29,9 @@ GUNICORN = ("/venv/bin/python", "/venv/bin/gunicorn", "-c", "/edx/app/edxapp/lms
 
 
 def store(expected: frozenset[str] = frozenset(), history: History | None = None) -> HostStore:
-    return HostStore("app1", Attribution(CATALOG), expected, history or History())
+    made = HostStore("app1", Attribution(CATALOG), expected, history or History())
+    made.clock.add(rtt=0.001, skew=0.0)
+    return made
 
 
 def standing(link: Link = Link.LIVE) -> HostSnapshot:
