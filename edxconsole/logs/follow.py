@@ -78,7 +78,11 @@ class LogFollower:
         following[source.path] = ident
         position = keeper.position
         reply = await port.probe.follow(
-            source.path, id=ident, last=None if position else self._last, resume=position
+            source.path,
+            id=ident,
+            last=None if position else self._last,
+            resume=position,
+            before=keeper.before,
         )
         if reply.error:
             port.report_note("logs", f"{clean_line(source.path)} can't be followed: {reply.error}")

@@ -22,6 +22,8 @@ class _Part:
 
     end: int
     text: str = ""
+    before: str = ""
+    """the last characters that were read, as far as they are sure"""
 
 
 class LineKeeper:
@@ -43,6 +45,13 @@ class LineKeeper:
         if self._newest is None:
             return None
         return (*self._newest, self._parts[self._newest].end)
+
+    @property
+    def before(self) -> bytes:
+        """The bytes that end at `position`, b"" when they are not known for sure."""
+        if self._newest is None or "\ufffd" in self._parts[self._newest].before:
+            return b""
+        return self._parts[self._newest].before.encode("utf-8", "replace")
 
     def disconnected(self, at: float) -> LogBatch:
         """The connection was lost; what was begun stays until it comes back."""
@@ -79,6 +88,7 @@ class LineKeeper:
     def _lines(self, part: _Part, chunk: LogChunk, at: float) -> Iterator[LogBatch]:
         if part.end != chunk.offset and part.text:
             yield from self._flush(part, at)
+        part.before = ((part.before if part.end == chunk.offset else "") + chunk.data)[-64:]
         part.end = chunk.offset + (chunk.length or len(chunk.data.encode("utf-8", "replace")))
         head, newline, tail = (part.text + chunk.data).rpartition("\n")
         part.text = tail

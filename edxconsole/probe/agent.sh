@@ -306,8 +306,10 @@ no_file() {
 
 do_follow() {
   n=$(number follow) last=$(number last)
-  [ -r "$path" ] && [ -f "$path" ] || { no_file; return; }
-  size=$(wc -c <"$path")
+  [ -f "$path" ] || [ ! -e "$path" ] || { no_file; return; }
+  # what is not there or not readable yet is told by tail, and followed once it is
+  size=0
+  if [ -r "$path" ]; then size=$(wc -c <"$path"); else last=; fi
   from=$((size))
   case $line in *'"whole": true'*) from=0 ;; esac
   [ -n "$last" ] && from=$((size - $(tail -n "$last" "$path" | wc -c)))

@@ -92,7 +92,7 @@ class Follow(object):
         res.sort(key=lambda x: x[0], reverse=True)
         return res[:200]
 
-    def begin(self, resume=None, last=None, whole=False):
+    def begin(self, resume=None, last=None, whole=False, before=b''):
         """Open it for the first time. Raises nothing: what fails becomes a mark."""
         try:
             t = Tail(self.path, 0, u'start')
@@ -101,20 +101,26 @@ class Follow(object):
         self.cur = t
         self.known = set(key_of(x[2]) for x in self.siblings())
         if resume:
-            self.resume(t, resume)
+            self.resume(t, resume, before)
         elif last is not None:
             t.off = last_lines(t.fd, t.seen, last)
         elif not whole:
             t.off = t.seen
         t.learn()
 
-    def resume(self, t, where):
+    def resume(self, t, where, before):
+        """Go on at (device, inode, offset), `before` being the bytes there: a file cut meanwhile may be longer again."""
         dev, ino, off = where
-        if (t.dev, t.ino) == (dev, ino) and off <= t.seen:
+        before = before[-off:] if off else b''
+        if (t.dev, t.ino) == (dev, ino) and off <= t.seen and has_at(self.path, off, before):
             t.off = off
         elif (t.dev, t.ino) == (dev, ino):
             t.mark = u'truncated'
-            self.take([x for x in self.siblings() if x[2].st_size >= off][:1], off)
+            found = self.siblings()
+            at = [i for i, x in enumerate(found) if x[2].st_size >= off and has_at(x[1], off, before)]
+            if at:
+                self.take(found[at[0]:at[0] + 1], off)
+                self.take(found[:at[0]][::-1] if before else [], 0)
         else:
             found = self.siblings()
             at = [i for i, x in enumerate(found) if (x[2].st_dev, x[2].st_ino) == (dev, ino)]
@@ -360,6 +366,22 @@ class Follow(object):
         self.cur = None
 
 
+def has_at(path, off, before):
+    """Whether these bytes end at this offset of a file."""
+    if not before:
+        return True
+    try:
+        fd = os.open(path, RO)
+    except ERRORS:
+        return False
+    try:
+        return pread(fd, len(before), off - len(before)) == before
+    except ERRORS:
+        return False
+    finally:
+        os.close(fd)
+
+
 def who_may_read(path):
     """Which right is missing for a file that we may not open, and how to get it. From files, not NSS, which may hang."""
     sudo = u'or have the probe run by sudo (edxconsole sudoers prints the rule):'
@@ -419,7 +441,8 @@ class Files(object):
             return u'EMFILE at most %d files can be followed' % self.LIMIT
         f = Follow(self.out, ident, cmd['path'].encode('utf-8'), mono())
         resume = cmd.get('resume')
-        f.begin([int(x) for x in resume] if resume else None, cmd.get('last'), bool(cmd.get('whole')))
+        before = base64.b64decode((cmd.get('before') or u'').encode('ascii'))
+        f.begin([int(x) for x in resume] if resume else None, cmd.get('last'), bool(cmd.get('whole')), before)
         self.follows[ident] = f
         self.loop.sooner(self, mono(), self.poll)
         return u''

@@ -70,6 +70,7 @@ class ProbeChannel:
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._ident = 0
         self._noise = 0
+        self._chatter: list[bytes] = []
         self._errors = b""
         self._tasks: list[asyncio.Task[None]] = []
         self._drain = asyncio.Lock()
@@ -77,9 +78,12 @@ class ProbeChannel:
     @property
     def stderr_text(self) -> str:
         """The end of what it wrote to stderr: one line, printable."""
-        text = self._errors.decode("utf-8", "replace").strip()
-        lines = ["".join(c if c.isprintable() else " " for c in x).strip() for x in text.splitlines()]
-        return " / ".join(x for x in lines[-3:] if x)[:300]
+        return _in_one_line(self._errors.splitlines()[-3:])
+
+    @property
+    def chatter(self) -> str:
+        """The beginning of what came on stdout before hello: one line, printable."""
+        return _in_one_line(self._chatter[:2])
 
     @property
     def queued(self) -> int:
@@ -160,15 +164,23 @@ class ProbeChannel:
         id: int,
         last: int | None = None,
         resume: tuple[int, int, int] | None = None,
+        before: bytes = b"",
         whole: bool = False,
     ) -> Reply:
         """Follow a file through rotations; chunks come as LogChunk frames with this id.
 
         It begins at the end; or `last` lines before it; or at `resume` (device, inode, offset),
-        reading what was rotated since; or at the beginning (`whole`).
+        reading what was rotated since; or at the beginning (`whole`). `before`, the bytes that end at
+        the resumed offset, tells a file that was truncated and grew again from the one it was.
         """
         return await self.request(
-            "follow", follow=id, path=path, last=last, resume=list(resume) if resume else None, whole=whole
+            "follow",
+            follow=id,
+            path=path,
+            last=last,
+            resume=list(resume) if resume else None,
+            whole=whole,
+            before=base64.b64encode(before).decode(),
         )
 
     async def unfollow(self, id: int) -> Reply:
@@ -295,6 +307,8 @@ class ProbeChannel:
         """One line: noise of a login shell before hello, frames after it."""
         if not self._greeted.is_set() and not (line.startswith(b"{") and _HELLO in line):
             self._noise += len(line) + 1
+            if len(self._chatter) < 2:
+                self._chatter.append(line[:100])
             if self._noise > MAX_NOISE:
                 raise ProtocolViolation(
                     "the host talks, but not as a probe",
@@ -347,3 +361,9 @@ class ProbeChannel:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(failure or ProbeDied("the probe was closed", host=self.host_name))
+
+
+def _in_one_line(lines: list[bytes]) -> str:
+    texts = (x.decode("utf-8", "replace") for x in lines)
+    clean = ("".join(c if c.isprintable() else " " for c in text).strip() for text in texts)
+    return " / ".join(x for x in clean if x)[:300]

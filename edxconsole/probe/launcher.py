@@ -142,9 +142,9 @@ async def launch(
         return channel
     if channel.exit_status != _NO_PYTHON:
         raise ProbeDied(
-            f"the probe did not start{_because(channel)}",
+            f"the probe did not start{_ended(channel)}",
             host=transport.host_name,
-            remedy="run `edxconsole check` on this host",
+            remedy="see which Python and login shell this host has, or set `python:` for it in hosts.yaml",
         )
     script = await asyncio.to_thread(source, "agent.sh")
     channel = await _start(transport, shell_command(become), script)
@@ -187,6 +187,13 @@ async def _greets(channel: ProbeChannel) -> bool:
 
 def _because(channel: ProbeChannel) -> str:
     return f": {channel.stderr_text}" if channel.stderr_text else ""
+
+
+def _ended(channel: ProbeChannel) -> str:
+    """How, with what was said meanwhile, also where Python should have spoken."""
+    status = "" if channel.exit_status is None else f": it ended with status {channel.exit_status}"
+    said = channel.stderr_text or channel.chatter
+    return f"{status}, saying: {said}" if status and said else status or _because(channel)
 
 
 __all__ = ["ProbeChannel", "ProbeError", "launch"]
