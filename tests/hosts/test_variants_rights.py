@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def hosts(module_lab: Lab) -> dict[str, LabHost]:
     )
 
 
-async def owners_are_known(host: LabHost, lab: Lab, folder: Path, **changes: object) -> None:
+async def owners_are_known(host: LabHost, lab: Lab, folder: Path, **changes: Any) -> None:
     async with watching(lab.inventory([host], **changes), folder) as engine:
         await small.is_live(engine, host.name)
         await small.programs_seen(engine, host.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -35,33 +34,13 @@ def hosts(module_lab: Lab) -> dict[str, LabHost]:
     )
 
 
-async def all_work(lab: Lab, host: LabHost, folder: Path) -> None:
-    """Live, programs, two logs, a restart, health."""
-    async with watching(lab.inventory([host]), folder) as engine:
-        await small.is_live(engine, host.name)
-        await small.programs_seen(engine, host.name)
-        log = Log()
-        sources = [ticks(host.name, "one"), ticks(host.name, "two")]
-        stop = await engine.follow(sources, log.feed)
-        for source in sources:
-            await log.until(lambda g, p=source.path: len(g.lines(p)) > 20, what=source.path)
-        before = await asyncio.to_thread(small.pid_of, host)
-        await small.restart(engine, host.name)
-        assert await asyncio.to_thread(small.pid_of, host) not in (0, before)
-        evidence = await engine.check_health(host.name, "memcached")
-        assert [e.state for e in evidence] == [State.UP], evidence
-        counted = [int(line.split()[1]) for line in log.lines(sources[0].path)]
-        assert counted == list(range(counted[0], counted[0] + len(counted)))
-        stop()
-        assert engine.snapshot.hosts[host.name].link is Link.LIVE
-        assert engine.session(host.name).attempts == 1
-
-
 @pytest.mark.parametrize("name", ["two", "nounix", "notcp"])
 async def test_everything_works(
     module_lab: Lab, hosts: dict[str, LabHost], tmp_path: Path, name: str
 ) -> None:
-    await all_work(module_lab, hosts[name], tmp_path)
+    host = hosts[name]
+    async with watching(module_lab.inventory([host]), tmp_path) as engine:
+        await small.all_work(engine, host)
 
 
 async def test_without_python_or_forwarding_socat_relays(
