@@ -6,6 +6,7 @@ The only module of this package that knows of Textual; the command line imports 
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import os
 import sys
 import threading
@@ -49,6 +50,7 @@ def run_app(
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    gc.disable()  # a tenth of the start; EdxConsole turns it on again once it is through
     from screens.bridge import Bridge
     from screens.console import EdxConsole
     from screens.prompting import ModalPrompter
