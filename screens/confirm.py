@@ -18,6 +18,7 @@ from screens.bridge import Bridge
 from screens.modal import BoxModal, words
 from widgets.detail_view import DetailView, Fact
 from widgets.ink import Role
+from widgets.words import told
 
 _LONGEST = 200
 """characters of a reason or phrase"""
@@ -156,7 +157,7 @@ def _step_facts(number: int, step: Step) -> Iterator[Fact]:
     yield Fact("command", step.command, Role.ACCENT)
     if step.preflight:
         yield Fact("first", " ".join(step.preflight) + " must succeed")
-    yield Fact("now", f"{step.before}; anything else at that moment stops it")
+    yield Fact("now", told(step.meant_for))
     if step.warning:
         yield Fact("warning", step.warning, Role.DEGRADED)
     for gate in step.gates:
