@@ -48,7 +48,7 @@ class Interlock:
         await self._recheck_identity(step, any_run)
         record = {"host": step.host, "unit": f"{step.manager}/{step.unit}", "verb": step.verb.value}
         await asyncio.to_thread(self._begin, plan, step, record)
-        told = await tell_syslog(self._port.transport(step.host), plan, step)
+        told = await self._tell_syslog(plan, step, record)
         phases = _Phases(lambda text: self._end(plan, "act.phase", record, phase=text))
         try:
             try:
@@ -66,6 +66,15 @@ class Interlock:
             self._end, plan, "act.end", record, detail=outcome.detail, already=outcome.already, syslog=told
         )
         return outcome
+
+    async def _tell_syslog(self, plan: Plan, step: Step, record: dict[str, Any]) -> str:
+        """See tell_syslog. Given up here, the journal says that nothing was done after its begin."""
+        try:
+            return await tell_syslog(self._port.transport(step.host), plan, step)
+        except BaseException as error:
+            why = f"given up before anything was changed ({type(error).__name__})"
+            await asyncio.to_thread(self._end, plan, "act.failed", record, why=why)
+            raise
 
     async def _recheck_identity(self, step: Step, any_run: bool) -> None:
         unit = await self._port.manager(step.host, step.manager).observe(step.unit)
