@@ -112,7 +112,8 @@ class _Imported:
         made = self._made or await asyncio.get_running_loop().run_in_executor(None, self._make)
         if isinstance(made, Knocking):
             await made.returned()
-        await asyncio.Event().wait()
+        else:
+            await asyncio.Event().wait()
 
     async def close(self) -> None:
         self._closed = True

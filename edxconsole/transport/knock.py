@@ -41,7 +41,7 @@ class Rhythm:
     lasts: float = float("inf")
 
 
-DIRECT = Rhythm(1.0)
+DIRECT = Rhythm(1.0, most=2)
 JUMPED = Rhythm(1.0, most=24)
 PROXIED = Rhythm(1.2, most=2, lasts=EAGER)
 
@@ -55,22 +55,25 @@ def rhythm(target: Target) -> Rhythm:
 async def returned(knock: Callable[[], Awaitable[bool]], rhythm: Rhythm) -> None:
     """Return when `knock` says True after it said False, or nothing for a period."""
     began = time.monotonic()
+    due = began
     pending: set[asyncio.Task[bool]] = set()
     away = False
     try:
         while time.monotonic() - began < rhythm.lasts:
-            turn = time.monotonic()
-            if len(pending) < rhythm.most:
+            if len(pending) < rhythm.most and time.monotonic() >= due:
                 pending.add(asyncio.ensure_future(_answer(knock)))
-            done, pending = await asyncio.wait(
-                pending, timeout=rhythm.period, return_when=asyncio.FIRST_COMPLETED
-            )
+                due = time.monotonic() + rhythm.period
+            full = len(pending) >= rhythm.most
+            wait = rhythm.period if full else max(0.01, due - time.monotonic())
+            if not pending:
+                await asyncio.sleep(wait)
+                continue
+            done, pending = await asyncio.wait(pending, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             if any(task.result() for task in done):
                 if away:
                     return
                 break
             away = True
-            await asyncio.sleep(max(0.0, rhythm.period - (time.monotonic() - turn)))
         await asyncio.Event().wait()
     finally:
         for task in pending:

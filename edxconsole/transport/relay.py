@@ -16,7 +16,7 @@ import os
 import re
 
 from edxconsole.errors import TransportError
-from edxconsole.transport.base import Endpoint, Process, Stream, TcpEndpoint
+from edxconsole.transport.base import ByteReader, Endpoint, Process, Stream, TcpEndpoint
 
 _PROGRAM = """
 import os, select, socket, sys, threading
@@ -74,6 +74,7 @@ os._exit(0)
 """
 
 _SCRIPT = r"""
+echo EDX-RELAY begins
 py=$1 kind=$2 a=$3 b=$4 owner=$5 plain=$6
 try() {
     bin=$(command -v -- "$1") || return
@@ -102,6 +103,9 @@ exit 1
 
 _PLAIN = re.compile(r"[A-Za-z0-9._/@+-]+\Z")
 _NC_SETTLES = 0.3
+_BEGINS = b"EDX-RELAY begins\n"
+_MAX_CHATTER = 64 * 1024
+"""bytes of banners accepted before the relay speaks"""
 
 
 class RelayRefused(TransportError):
@@ -133,10 +137,22 @@ async def handshake(process: Process, host: str, rung: str) -> Stream:
     """Wait until the relay has connected. Raises RelayRefused; closes the process then."""
     try:
         await _connected(process, host)
+        first = await _after_chatter(process, host)
     except BaseException:
         await process.close()
         raise
-    return Stream(process.stdout, RelayWriter(process), rung)
+    return Stream(RelayReader(process.stdout, first), RelayWriter(process), rung)
+
+
+async def _after_chatter(process: Process, host: str) -> bytes:
+    """Skip what the login shell printed on stdout; what the server has said already."""
+    said = b""
+    while _BEGINS not in said:
+        data = await process.stdout.read(4096)
+        if not data or len(said) > _MAX_CHATTER:
+            raise RelayRefused("its login shell talks, make its start-up files silent", errno=0, host=host)
+        said += data
+    return said.partition(_BEGINS)[2]
 
 
 async def _connected(process: Process, host: str) -> None:
@@ -166,6 +182,24 @@ def _ended(said: bytes, host: str) -> RelayRefused:
             return RelayRefused(os.strerror(number), errno=number, host=host)
     last = "".join(c for c in (text.strip().splitlines() or ["it ended at once"])[-1] if c.isprintable())
     return RelayRefused(last[:200], errno=0, host=host)
+
+
+class RelayReader:
+    """A relay's stdout, with `first` before it."""
+
+    def __init__(self, stdout: ByteReader, first: bytes) -> None:
+        self._stdout = stdout
+        self._first = first
+
+    async def read(self, n: int = -1) -> bytes:
+        """Raises ConnectionLost."""
+        if not self._first:
+            return await self._stdout.read(n)
+        if n < 0:
+            data, self._first = self._first, b""
+            return data + await self._stdout.read(n)
+        data, self._first = self._first[:n], self._first[n:]
+        return data
 
 
 class RelayWriter:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from edxconsole.errors import HostUnreachable, InventoryError
+from edxconsole.errors import AuthenticationFailed, HostUnreachable, InventoryError
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.transport.base import SilentPrompter, UnixEndpoint
 from edxconsole.transport.command import PidLine, become_argv, sudoers_line
+from edxconsole.transport.knock import Rhythm, returned
 from edxconsole.transport.known_hosts import KnownHosts, fingerprint, key_kind
-from edxconsole.transport.pool import ConnectionPool, Limits
+from edxconsole.transport.pool import ConnectionPool, JumpLink, Limits
 from edxconsole.transport.relay import sudo_argv
+from edxconsole.transport.ssh_cache import SshConfigCache
 from edxconsole.transport.ssh_resolve import check_name, expand, resolve, split_jump
 from edxconsole.transport.streams import ByteQueue
 
@@ -167,4 +169,84 @@ async def test_handshakes_are_bounded_and_a_question_gives_its_turn_back() -> No
         await asking.take()
         asking.give_back()
         await asyncio.wait_for(one("a"), 5)
+    await pool.close()
+
+
+async def test_a_return_is_told_once_it_was_away_and_never_before() -> None:
+    answers = [False, False, True]
+    knocks = 0
+
+    async def knock() -> bool:
+        nonlocal knocks
+        knocks += 1
+        return answers.pop(0) if answers else True
+
+    await asyncio.wait_for(returned(knock, Rhythm(0.02)), 5)
+    assert knocks == 3
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(returned(knock, Rhythm(0.02)), 0.3)
+    assert knocks == 4
+
+
+async def test_knocks_that_get_no_answer_are_few() -> None:
+    waiting: list[asyncio.Future[bool]] = []
+
+    async def knock() -> bool:
+        waiting.append(asyncio.get_running_loop().create_future())
+        return await waiting[-1]
+
+    task = asyncio.create_task(returned(knock, Rhythm(0.02, most=3)))
+    await asyncio.sleep(0.3)
+    assert len(waiting) == 3
+    waiting[1].set_result(True)
+    await asyncio.wait_for(task, 5)
+    assert waiting[0].cancelled()
+    assert waiting[2].cancelled()
+
+
+async def test_ssh_config_is_asked_again_only_when_a_file_changed(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(f"Include {tmp_path}/more/*.conf\n")
+    (tmp_path / "more").mkdir()
+    asked: list[str] = []
+
+    async def ask(name: str, **_: object) -> dict[str, list[str]]:
+        asked.append(name)
+        if name == "broken":
+            raise HostUnreachable("ssh_config can't be read: no", host=name, remedy="correct it")
+        return {"hostname": [name]}
+
+    cache = SshConfigCache(ask)
+    for _ in range(3):
+        assert await cache.ask("web", config=config) == {"hostname": ["web"]}
+        with pytest.raises(HostUnreachable, match="broken: ssh_config can't be read: no; correct it"):
+            await cache.ask("broken", config=config)
+    assert asked == ["web", "broken"]
+    assert await cache.ask("web", config=config, port=7)
+    assert asked == ["web", "broken", "web"]
+    (tmp_path / "more" / "new.conf").write_text("Host web\n Port 5\n")
+    await cache.ask("web", config=config)
+    await cache.ask("web", config=config)
+    assert asked == ["web", "broken", "web", "web"]
+    (tmp_path / "more" / "new.conf").write_text("Host web\n Port 5555\n")
+    await cache.ask("web", config=config)
+    assert len(asked) == 5
+
+
+async def test_one_failed_jump_is_shared_by_all_who_waited() -> None:
+    pool = ConnectionPool(Inventory(hosts={}), SilentPrompter())
+    tried = 0
+
+    async def refuse() -> JumpLink:
+        nonlocal tried
+        tried += 1
+        await asyncio.sleep(0.05)
+        raise AuthenticationFailed("no key was accepted", host="gate")
+
+    ends = await asyncio.gather(*(pool.jump("gate", refuse) for _ in range(8)), return_exceptions=True)
+    assert [type(e) for e in ends] == [AuthenticationFailed] * 8
+    assert tried == 1
+    with pytest.raises(AuthenticationFailed):
+        await pool.jump("gate", refuse)
+    assert tried == 2
     await pool.close()
