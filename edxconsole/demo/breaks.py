@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edxconsole.demo.cluster_plan import ADDRESSES
 from edxconsole.demo.hostinit import veth_name
-from edxconsole.demo.namespaces import module_command, process_tree, signal_all
+from edxconsole.demo.namespaces import module_command, pid_namespace, signal_all
 from edxconsole.demo.state import LOOPBACK, DemoState, StateDir, directory
 from edxconsole.errors import DemoError
 
@@ -57,7 +57,7 @@ class Scene:
     def signal_host(self, host: str, number: signal.Signals) -> None:
         """Signal every process of a host."""
         self.need_separate(host, "processes")
-        signal_all(lambda: process_tree(self.state.pids[host]), number)
+        signal_all(lambda: pid_namespace(self.state.pids[host]), number)
 
     def plug(self, host: str, up: bool) -> None:
         """Plug a host's network cable in or out."""

@@ -11,7 +11,9 @@ import yaml
 
 from edxconsole.demo.approle import app_contents
 from edxconsole.demo.datarole import data_contents
-from edxconsole.demo.hostspec import Bind, HostFile, HostSpec, Service
+from edxconsole.demo.door import Door
+from edxconsole.demo.hostinit import PATH
+from edxconsole.demo.hostspec import Bind, HostFile, HostSpec, Mode, Service
 from edxconsole.demo.keys import KeyPair
 from edxconsole.demo.layout import Contents, Place
 from edxconsole.demo.machine import Machine
@@ -91,19 +93,24 @@ def host_spec(name: str, machine: Machine, keys: Keys, binds: tuple[Bind, ...]) 
         directories=tuple(contents.directories),
         links=contents.links,
         binds=binds,
-        services=(_ssh_service(machine), *contents.services),
+        services=(*_sshd(machine), *contents.services),
     )
 
 
-def _ssh_service(machine: Machine) -> Service:
-    if machine.sshd:
-        argv: tuple[str, ...] = (machine.sshd, "-D", "-e", "-f", "/etc/ssh/sshd_config")
-    else:
-        argv = (
-            sys.executable, "-I", "-m", "edxconsole.demo.sshserver",
-            "0.0.0.0", "22", _HOST_KEY, _AUTHORIZED, "",
-        )  # fmt: skip
-    return Service(argv, "/var/log/sshd.log", {"PYTHONDONTWRITEBYTECODE": "1"})
+def _sshd(machine: Machine) -> tuple[Service, ...]:
+    if machine.sshd is None:
+        return ()
+    argv = (machine.sshd, "-D", "-e", "-f", "/etc/ssh/sshd_config")
+    return (Service(argv, "/var/log/sshd.log"),)
+
+
+def door(name: str, keys: Keys, pid: int, mode: Mode) -> Door:
+    """How our own SSH server stands in for the sshd of a running host."""
+    home, user = (f"/home/{USER_NAME}", USER_NAME) if mode is Mode.USER else ("/root", "root")
+    env = {"PATH": PATH, "HOME": home, "USER": user, "LOGNAME": user, "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
+    key, authorized = keys.hosts[name].private, keys.operator.public
+    own_user = mode is Mode.USER
+    return Door(name, ADDRESSES[name], 22, key, authorized, env, home, pid, own_user)
 
 
 def inventory_text(hosts: Mapping[str, object], defaults: Mapping[str, object], notes: list[str]) -> str:

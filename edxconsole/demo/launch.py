@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from edxconsole.demo import cluster_plan, machine, namespaces
 from edxconsole.demo.breaks import BREAKS, break_, mend
+from edxconsole.demo.door import Door, to_json
 from edxconsole.demo.loopback import running_loopback
 from edxconsole.demo.machine import Machine
 from edxconsole.demo.namespaces import Mode, Net
@@ -148,19 +150,54 @@ def _running_net(state: StateDir, mode: Mode, say: Say) -> Iterator[None]:
     state.write("id_ed25519", keys.operator.private)
     state.write("known_hosts", keys.known_hosts())
     state.write("holder", str(os.getpid()))
-    with _enter(mode, state.path / "hosts.log") as net:
+    with _enter(mode, state.path / "hosts.log") as net, contextlib.ExitStack() as stack:
+        open_doors = None if found.sshd else stack.enter_context(_ssh_server(state.path / "sshd.log"))
         binds = machine.python_binds()
         boxes = net.start(
             *(cluster_plan.host_spec(name, found, keys, binds) for name in cluster_plan.ADDRESSES)
         )
+        if open_doors:
+            open_doors([cluster_plan.door(box.name, keys, box.pid, mode) for box in boxes])
         reach = Reach(cluster_plan.ADDRESSES, {box.name: box.path("/") for box in boxes})
         wait_live(reach, _LIVE_SECONDS, lambda: next((b.name for b in boxes if not b.alive()), None))
-        with start_traffic(cluster_plan.ADDRESSES["web"], 80):
-            line = f"Demo cluster: {', '.join(found.stand_ins)} are stand-ins; everything else is real."
-            state.write("hosts.yaml", cluster_plan.outside_inventory(state.path, [line]))
-            state.write("inside.yaml", cluster_plan.inside_inventory(state.path, [line]))
-            state.write("ssh_config", cluster_plan.ssh_config_text(state.path, os.getpid()))
-            pids = {box.name: box.pid for box in boxes}
-            state.save(DemoState(os.getpid(), mode, pids, found.stand_ins, line))
-            say(line)
-            yield
+        stack.enter_context(start_traffic(cluster_plan.ADDRESSES["web"], 80))
+        _publish(state, mode, {box.name: box.pid for box in boxes}, found.stand_ins, say)
+        yield
+
+
+def _publish(state: StateDir, mode: Mode, pids: dict[str, int], stand_ins: tuple[str, ...], say: Say) -> None:
+    line = f"Demo cluster: {', '.join(stand_ins)} are stand-ins; everything else is real."
+    state.write("hosts.yaml", cluster_plan.outside_inventory(state.path, [line]))
+    state.write("inside.yaml", cluster_plan.inside_inventory(state.path, [line]))
+    state.write("ssh_config", cluster_plan.ssh_config_text(state.path, os.getpid()))
+    state.save(DemoState(os.getpid(), mode, pids, stand_ins, line))
+    say(line)
+
+
+@contextlib.contextmanager
+def _ssh_server(log: Path) -> Iterator[Callable[[list[Door]], None]]:
+    """Start our own SSH server; what is yielded opens its doors. It ends with the context or this thread."""
+    with open(log, "ab") as output:
+        server = subprocess.Popen(
+            [*namespaces.module_command("sshserver"), str(os.getpid()), "-"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    stdin = server.stdin
+    assert stdin is not None
+
+    def open_doors(doors: list[Door]) -> None:
+        try:
+            with stdin:
+                stdin.write(to_json(doors).encode())
+        except BrokenPipeError as error:
+            raise DemoError("the demo's SSH server ended", remedy=f"look into {log}") from error
+
+    try:
+        yield open_doors
+    finally:
+        server.kill()
+        server.wait()
+        stdin.close()

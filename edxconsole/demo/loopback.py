@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edxconsole.demo import cluster_plan, namespaces
-from edxconsole.demo.hostspec import HostFile
+from edxconsole.demo.door import Door, to_json
 from edxconsole.demo.layout import Contents, Place
 from edxconsole.demo.machine import Machine
 from edxconsole.demo.readiness import Reach, wait_live
@@ -39,8 +39,8 @@ def running_loopback(state: StateDir, reason: str, timeout: float, say: Say) -> 
     state.write("holder", str(os.getpid()))
     state.write("id_ed25519", keys.operator.private)
     state.write("known_hosts", keys.known_hosts(SSH_PORT, ADDRESSES))
-    services = [service for name in ADDRESSES for service in _make_host(state.path, name, keys)]
-    services.insert(0, _ssh_service(state.path))
+    services = [service for name in ADDRESSES for service in _make_host(state.path, name)]
+    services.insert(0, _ssh_service(state, keys))
     guardian = subprocess.Popen(
         namespaces.module_command("guardian"), stdin=subprocess.PIPE, start_new_session=True
     )
@@ -82,14 +82,12 @@ def _publish(state: StateDir, reason: str) -> DemoState:
     return found
 
 
-def _make_host(base: Path, name: str, keys: cluster_plan.Keys) -> list[dict[str, object]]:
+def _make_host(base: Path, name: str) -> list[dict[str, object]]:
     """Write a host's files below `base`/`name`; returns what the guardian is to start."""
     root = base / name
     apps = (ADDRESSES["app1"], ADDRESSES["app2"])
     place = Place(name, ADDRESSES[name], ADDRESSES[name], str(root), ADDRESSES["data"], apps)
     contents = cluster_plan.contents_of(place, Machine.bare())
-    contents.files.append(HostFile("/etc/ssh/host_key", keys.hosts[name].private, 0o600))
-    contents.files.append(HostFile("/etc/ssh/authorized_keys", keys.operator.public + "\n"))
     contents.directories += ["/run", "/var/log", "/tmp", "/home"]
     _write(contents, root)
     env = place.env | {
@@ -104,13 +102,18 @@ def _make_host(base: Path, name: str, keys: cluster_plan.Keys) -> list[dict[str,
     return started
 
 
-def _ssh_service(base: Path) -> dict[str, object]:
-    """One server process for all hosts: asyncssh takes 25 MiB."""
-    argv = namespaces.module_command("sshserver")
+def _ssh_service(state: StateDir, keys: cluster_plan.Keys) -> dict[str, object]:
+    doors = []
     for name, address in ADDRESSES.items():
-        keys = base / name / "etc/ssh"
-        argv += [address, str(SSH_PORT), f"{keys}/host_key", f"{keys}/authorized_keys", str(base / name)]
-    return {"argv": argv, "env": dict(os.environ), "cwd": str(base), "log": f"{base}/sshd.log"}
+        root = state.path / name
+        own = {"EDX_DEMO_ROOT": str(root), "EDX_DEMO_HOST": name, "HOME": f"{root}/home"}
+        env = os.environ | own | {"PATH": f"{root}/edx/bin:" + os.environ.get("PATH", os.defpath)}
+        key, authorized = keys.hosts[name].private, keys.operator.public
+        doors.append(Door(name, address, SSH_PORT, key, authorized, env, str(root)))
+    path = state.write("doors.json", to_json(doors))
+    argv = [*namespaces.module_command("sshserver"), "0", str(path)]
+    base = str(state.path)
+    return {"argv": argv, "env": dict(os.environ), "cwd": base, "log": f"{base}/sshd.log"}
 
 
 def _write(contents: Contents, root: Path) -> None:

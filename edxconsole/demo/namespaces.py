@@ -124,6 +124,18 @@ def process_tree(pid: int) -> list[int]:
     return found
 
 
+def pid_namespace(pid: int) -> list[int]:
+    """Every process in the pid namespace of `pid`, also those that came into it from outside."""
+    wanted = os.stat(f"/proc/{pid}/ns/pid")
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if os.path.samestat(wanted, os.stat(f"{entry.path}/ns/pid")):
+                    found.append(int(entry.name))
+    return found
+
+
 def signal_all(pids: Callable[[], list[int]], number: signal.Signals) -> None:
     """Send `number` to what `pids()` returns until no new process turns up (a fork may race)."""
     done: set[int] = set()

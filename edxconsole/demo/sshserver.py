@@ -1,128 +1,81 @@
-"""`python -m edxconsole.demo.sshserver {ADDRESS PORT HOST_KEY AUTHORIZED_KEYS ROOT}`: for want of sshd.
+"""`python -m edxconsole.demo.sshserver PARENT FILE|-`: SSH into every host of the demo, for want of sshd.
+
+One process for all hosts (asyncssh takes 25 MiB): a thread per host moves into the host's namespaces and
+serves from there, so listeners, forwards, terminals, files and the processes of a session are the host's own.
+FILE (or stdin) is one JSON line, a list of `Door`s. PARENT is the process it dies with, 0 for none.
 
 Real SSH by asyncssh with public keys only: commands, terminals, sftp, and forwards to TCP ports and UNIX
-sockets. Commands run with bash (or sh). ROOT is empty where the host has a root directory of its own.
+sockets. Commands run with bash (or sh).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
-import functools
+import logging
 import os
-import pty
-import shutil
-import signal
-import struct
 import sys
-import termios
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import asyncssh
+from edxconsole.demo import linux
+from edxconsole.demo.door import Door
 
-_CHUNK = 65536
-_SHELL = shutil.which("bash") or "/bin/sh"
-
-Process = asyncssh.SSHServerProcess[bytes]
-
-
-class _Server(asyncssh.SSHServer):
-    """Lets an authenticated operator forward, as sshd does by default."""
-
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
-        return True
-
-    def unix_connection_requested(self, dest_path: str) -> bool:
-        return True
+_KINDS = ("mnt", "uts", "ipc", "net", "pid")
+_RESOLVERS = 2
 
 
-async def _handle(root: str, process: Process) -> None:
-    argv = [_SHELL, "-c", process.command] if process.command else [_SHELL, "-l"]
-    await (_terminal if process.term_type else _pipes)(process, argv, _environment(root), root or None)
+if sys.version_info < (3, 12):
+
+    class _ChildWatcher(threading.local, asyncio.PidfdChildWatcher):
+        """As Python has it from 3.12 on: a loop in any thread learns of its children by itself."""
 
 
-def _environment(root: str) -> dict[str, str]:
-    env = dict(os.environ)
-    if root:
-        env |= {"EDX_DEMO_ROOT": root, "EDX_DEMO_HOST": os.path.basename(root), "HOME": f"{root}/home"}
-        env["PATH"] = f"{root}/edx/bin:" + env.get("PATH", os.defpath)
-    return env
+def _enter(pid: int) -> ThreadPoolExecutor:
+    """Move this thread into a host's namespaces; its next children are processes of the host.
+
+    A thread whose children belong elsewhere can't start threads, so those that resolve names are started
+    before; they are in the host's mount and network namespaces by then.
+    """
+    namespaces = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in _KINDS]
+    linux.unshare(linux.CLONE_FS)
+    for namespace in namespaces[:-1]:
+        linux.setns(namespace)
+    resolvers = ThreadPoolExecutor(_RESOLVERS)
+    together = threading.Barrier(_RESOLVERS)
+    for waiting in [resolvers.submit(together.wait) for _ in range(_RESOLVERS)]:
+        waiting.result()
+    linux.setns(namespaces[-1])
+    for namespace in namespaces:
+        os.close(namespace)
+    return resolvers
 
 
-async def _pipes(process: Process, argv: list[str], env: dict[str, str], cwd: str | None) -> None:
-    child = await asyncio.create_subprocess_exec(
-        *argv, stdin=-1, stdout=-1, stderr=-1, env=env, cwd=cwd, start_new_session=True
-    )
-    assert child.stdin
-    assert child.stdout
-    assert child.stderr
-    feed = asyncio.create_task(_feed(process, child.stdin))
-    pumps = asyncio.gather(_pump(child.stdout, process.stdout), _pump(child.stderr, process.stderr))
-    closed = asyncio.create_task(process.channel.wait_closed())
-    either: set[asyncio.Future[object]] = {pumps, closed}  # type: ignore[arg-type]
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    feed.cancel()
-    if closed.done():
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGHUP)
-        pumps.cancel()
-    else:
-        closed.cancel()
-    _exit(process, await child.wait())
+def main() -> None:
+    """Entry point."""
+    if parent := int(sys.argv[1]):
+        linux.die_with(parent)
+    from edxconsole.demo.sshsession import serve  # takes a second: while the launcher makes the hosts
 
+    logging.basicConfig(level=logging.WARNING)
+    text = sys.stdin.readline() if sys.argv[2] == "-" else Path(sys.argv[2]).read_text()
+    if sys.version_info < (3, 12):
+        asyncio.set_child_watcher(_ChildWatcher())
 
-async def _feed(process: Process, sink: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError, asyncssh.Error):
-        while data := await process.stdin.read(_CHUNK):
-            sink.write(data)
-            await sink.drain()
-    sink.close()
+    def run(door: Door) -> None:
+        gone = os.pidfd_open(door.pid) if door.pid else None
+        resolvers = _enter(door.pid) if door.pid else None
+        with asyncio.Runner() as runner:
+            if sys.version_info < (3, 12):
+                asyncio.get_child_watcher().attach_loop(runner.get_loop())
+            runner.run(serve(door, gone, resolvers))
 
-
-async def _pump(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:
-    with contextlib.suppress(ConnectionError, asyncssh.Error):
-        while data := await source.read(_CHUNK):
-            sink.write(data)
-            await sink.drain()
-
-
-async def _terminal(process: Process, argv: list[str], env: dict[str, str], cwd: str | None) -> None:
-    leader, follower = pty.openpty()
-    width, height, _, _ = process.term_size
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
-    child = await asyncio.create_subprocess_exec(
-        "setsid", "-c", *argv, stdin=follower, stdout=follower, stderr=follower,
-        env=env | {"TERM": process.term_type or "dumb"}, cwd=cwd,
-    )  # fmt: skip
-    os.close(follower)
-    await process.redirect(stdin=os.dup(leader), stdout=leader, send_eof=False)
-    _exit(process, await child.wait())
-
-
-def _exit(process: Process, code: int) -> None:
-    if code >= 0:
-        process.exit(code)
-    else:
-        process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
-
-
-async def _main() -> None:
-    words = iter(sys.argv[1:])
-    for address, port, host_key, authorized, root in zip(words, words, words, words, words, strict=True):
-        await asyncssh.create_server(
-            _Server,
-            address,
-            int(port),
-            server_host_keys=[host_key],
-            authorized_client_keys=authorized,
-            process_factory=functools.partial(_handle, root),
-            encoding=None,
-            sftp_factory=True,
-            reuse_address=True,
-        )
-        print(f"listening on {address} port {port}", flush=True)
-    await asyncio.Event().wait()
+    threads = [threading.Thread(target=run, args=(door,), name=door.name) for door in Door.read(text)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    main()
