@@ -13,7 +13,8 @@ from typing import Any
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-MOST_PENDING = 2
+MOST_PENDING = 3
+"""writes of one frame: begin, cells, end of a synchronized update"""
 _LOOK = 0.01
 
 
@@ -50,3 +51,6 @@ class CongestionGate:
         with self._app.batch_update():
             while pending_writes(self._app):  # noqa: ASYNC110  the writer has nothing to wait on
                 await asyncio.sleep(_LOOK)
+        # Textual tells the app, not the screen, that the batch is over: what waits would wait on.
+        if self._app._screen_stack:
+            self._app.screen.check_idle()
