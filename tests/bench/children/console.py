@@ -22,7 +22,7 @@ from edxconsole.cluster.model import ClusterSnapshot
 from screens.bridge import Bridge
 
 TICK = 0.005
-WORTH_TELLING = 0.008
+WORTH_TELLING = 0.002
 _OUT = int(os.environ["BENCH_TELL"])
 _PORTS = range(7000, 8000)
 
@@ -59,7 +59,7 @@ class Ticker:
 
     def _watch(self) -> None:
         while True:
-            time.sleep(0.004)
+            time.sleep(0.002)
             if time.monotonic() > self._due + WORTH_TELLING and not self._stack:
                 frame = sys._current_frames().get(self._thread)
                 calls = traceback.extract_stack(frame)[-7:]

@@ -14,15 +14,15 @@ from tests.lab.cluster import LabCluster
 KEYS = 60
 DOWN, UP = b"\x1b[B", b"\x1b[A"
 LOG = "/edx/var/log/lms/edx.log"
-FLOODED = b"a request like any other"
+FLOODED = b"env:flooded"
 HOW = """The console in a pty (120×36) on the light cluster. Quiet: the cursor goes down and up in the host
 table of the Cluster screen, 60 keys, from the write of the key to the read that ends its frame. Flood: a
 program on app1 writes 10,000 lines/s to edx.log, all sources are followed on the Logs screen; the cursor
 goes down and up in the list of sources, from the key to the read with the row it moved to. The cluster's
-processes give way (nice 10)."""
+processes give way (nice 10), the console goes before all others (real-time priority)."""
 _FLOOD = """
 import sys, time
-line = "Nov 22 07:14:16 app1 [service_variant=lms][openedx.core][env:sandbox] INFO [app1 123] [user 7] "
+line = "Nov 22 07:14:16 app1 [service_variant=lms][openedx.core][env:flooded] INFO [app1 123] [user 7] "
 line += "[views.py:%d] - a request like any other was answered\\n"
 began = time.monotonic()
 with open(sys.argv[1], "a") as file:

@@ -12,8 +12,9 @@ from tests.bench.terminal import Terminal
 NAMES, HOSTS, RUNS = 64, 12, 3
 HOW = """The console in a pty logs in to 64 hosts (64 names for 12 real hosts: 64 logins, key exchanges and
 probes) while something asked of its loop every 5 ms tells how late it came. The hosts' processes give way
-(nice 10), as if they were elsewhere; the time that the screen's thread was ready but had no core is
-subtracted, and told beside. The worst moment of each of three starts, their median."""
+(nice 10), as if they were elsewhere, the console goes before all others (real-time priority); the time that
+the screen's thread was ready but had no core is subtracted, and told beside. The worst moment of each of
+three starts, their median."""
 
 
 def measure(stage: Stage) -> Iterator[Row]:
