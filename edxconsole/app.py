@@ -62,7 +62,7 @@ def run_app(
     inventory = inventory or _inventory(hosts, catalog)
     prompter = ModalPrompter()
     engine = LateEngine(inventory, catalog, prompter, read_only=read_only)
-    bridge = Bridge(engine, inventory, catalog, Clock(), read_only=read_only, notice=_notice(inventory))
+    bridge = Bridge(engine, inventory, catalog, Clock(), read_only=read_only, notice=demo_notice(inventory))
     app = EdxConsole(
         bridge,
         settings=settings,
@@ -133,7 +133,7 @@ def _settings() -> Settings:
     return load_settings()
 
 
-def _notice(inventory: Inventory) -> str:
+def demo_notice(inventory: Inventory) -> str:
     """What must be said of this cluster on every screen: of a demo, what is not real; "" otherwise."""
     if inventory.path is None or not (inventory.path.parent / "demo.json").is_file():
         return ""

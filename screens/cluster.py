@@ -35,11 +35,10 @@ class ClusterScreen(LiveScreen):
                 ProblemList(clock, id="problems"),
                 FleetTable(clock, id="fleet"),
                 DetailView("SELECTED", id="detail", empty="select a host or a component"),
-                ChangeList(id="changes"),
                 classes="side",
                 id="left",
             ),
-            Vertical(MatrixView(id="matrix"), classes="side", id="right"),
+            Vertical(MatrixView(id="matrix"), ChangeList(id="changes"), classes="side", id="right"),
             classes="panes",
         )
 
@@ -51,7 +50,12 @@ class ClusterScreen(LiveScreen):
         fleet = self.query_one(FleetTable)
         fleet.show_hosts(cluster.hosts.values())
         self.fit_height(fleet, 2 + max(1, min(len(cluster.hosts), self._most(0.3))))
-        self.query_one(MatrixView).show_matrix(cluster.hosts, self.bridge.titles)
+        matrix = self.query_one(MatrixView)
+        matrix.show_matrix(cluster.hosts, self.bridge.titles)
+        if self.has_class("-wide"):
+            self.fit_height(matrix, 3 + max(1, min(len(matrix.rows), int(self.size.height * 0.6))))
+        elif not self.has_class("-zoomed"):
+            matrix.styles.height = None
         self.query_one(ChangeList).show_changes(self.bridge.changes, self.bridge.titles)
         self._show_detail()
 

@@ -15,10 +15,10 @@ from widgets.words import clock_time
 
 COLUMNS = (
     Column("time", 8, 0),
-    Column("where", 10, 0, grow=1, most=20),
-    Column("what", 12, 0, grow=1, most=22),
-    Column("became", 14, 0),
-    Column("because", 20, 1, grow=6),
+    Column("where", 8, 0, grow=1, most=20),
+    Column("what", 12, 1, grow=1, most=22),
+    Column("became", 10, 0),
+    Column("because", 14, 1, grow=8),
 )
 _MOST = 200
 _COMING = frozenset({Link.WAITING, Link.CONNECTING, Link.AUTHENTICATING, Link.PROBING})

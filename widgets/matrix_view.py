@@ -16,7 +16,7 @@ from widgets.row_table import GUTTER, RowTable
 from widgets.states import state_on
 
 _NAME_WIDTH = 16
-_HOST_WIDTH = 12
+_HOST_WIDTH = 11
 _EMPTY = cell("·", Role.FAINT)
 
 

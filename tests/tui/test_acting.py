@@ -64,7 +64,7 @@ async def test_the_plan_shows_command_identity_gates_and_warning() -> None:
         screen = await on_confirm(pilot)
         text = "\n".join(lines(screen.query_one(DetailView)))
         assert "supervisor.stopProcess('cms', wait=False)" in text
-        assert "pid 4242 (started 1000)" in text
+        assert "pid 4242; anything else at that moment stops it" in text
         assert "GET /heartbeat answers 200" in text
         assert "Requests in flight are cut off." in text
 
