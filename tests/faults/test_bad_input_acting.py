@@ -122,7 +122,7 @@ def test_interrupted_at_any_moment(app: LabHost, hosts: str, tmp_path: Path, way
 
 def test_a_journal_that_cant_be_written_stops_the_act(app: LabHost, hosts: str, tmp_path: Path) -> None:
     before = wait_running(app)
-    ended = command(tmp_path, "--hosts", hosts, *RESTART, XDG_STATE_HOME="/proc")
+    ended = command(tmp_path, "--hosts", hosts, *RESTART, more={"XDG_STATE_HOME": "/proc"})
     assert ended.status == 4, ended.said
     (line,) = ended.err.splitlines()
     assert "the journal /proc/edxconsole/journal.jsonl can't be written" in line

@@ -126,7 +126,7 @@ ODD_HOMES: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("name", ODD_HOMES)
 def test_reading_needs_no_home(good: Path, name: str) -> None:
-    ended = command(good, "status", **ODD_HOMES[name])
+    ended = command(good, "status", more=ODD_HOMES[name])
     assert ended.status in (0, 1), ended.said
     assert "1 of 1 host live" in ended.out
     with terminal(good, more=ODD_HOMES[name]) as console:

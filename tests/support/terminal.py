@@ -59,7 +59,11 @@ class Ended:
 
 
 def command(
-    directory: Path, *arguments: str, prefix: Sequence[str] = (), limit: float = 60.0, **more: str
+    directory: Path,
+    *arguments: str,
+    prefix: Sequence[str] = (),
+    limit: float = 60.0,
+    more: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run a command in a pipe, without a terminal. No traceback, nothing that steers a terminal."""
     begun = time.monotonic()
@@ -70,7 +74,7 @@ def command(
         timeout=limit,
         check=False,
         cwd=directory,
-        env=environment(directory, **more),
+        env=environment(directory, **(more or {})),
         start_new_session=True,
     )
     ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode(), time.monotonic() - begun)
