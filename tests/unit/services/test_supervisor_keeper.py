@@ -45,8 +45,13 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
+MARK = f"EDX_KEEPER_TEST={os.getpid()}"
+"""in the environment of this test process's keepers, and of no other test process's"""
+
+
 @pytest.fixture
-async def local(each_daemon: Daemon) -> AsyncIterator[SupervisorManager]:
+async def local(each_daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SupervisorManager]:
+    monkeypatch.setenv(*MARK.split("="))
     transport = LocalTransport(Host(name="here", transport="local"))
     await transport.connect()
     manager = SupervisorManager(transport, each_daemon.place)
@@ -62,15 +67,16 @@ async def is_(manager: SupervisorManager, health: UnitHealth) -> bool:
 
 
 def keepers() -> list[int]:
-    """Processes of this machine that are keepers."""
+    """Keepers that this test process started, wherever they are by now."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            text = entry.read_bytes()
+            text, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
         except OSError:
             continue
-        if b"whose restart its console left half done" in text:
-            found.append(int(entry.parent.name))
+        ours = MARK.encode() in environment.split(b"\0")
+        if ours and b"whose restart its console left half done" in text:
+            found.append(int(entry.name))
     return found
 
 
@@ -96,6 +102,7 @@ async def test_a_cancelled_restart_is_finished_on_the_host(local: SupervisorMana
     phases: list[str] = []
     act = begin(local, Permit("plan", "here", "slow", Verb.RESTART, before), phases, 30)
     await eventually(lambda: is_(local, UnitHealth.STOPPING))
+    assert keepers(), "this test no longer recognises a keeper"
     act.cancel()
     await asyncio.wait({act})
     assert phases == ["stopping"]
