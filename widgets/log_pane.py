@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.cache import LRUCache
+from textual.geometry import Region
 from textual.strip import Strip
 
 from edxconsole.logs.model import LogBatch, LogSource
@@ -23,6 +24,7 @@ from widgets.line_store import MARK, LineStore
 from widgets.match import Match
 from widgets.row_table import CursorDown, CursorUp, First, Last, PageDown, PageUp
 from widgets.words import size
+from widgets.wrapping import pieces
 
 _TOKEN = re.compile(
     r"(?P<down>\b(?:ERROR|CRITICAL|FATAL|Traceback|emerg|alert|crit)\b|\[error\]|\" 5\d\d )"
@@ -53,6 +55,12 @@ class PauseLog(Command):
     key, title, action, footer = "p", "Pause", "pause", True
 
 
+class WrapLines(Command):
+    """Show long lines whole, over several rows, or one row each again."""
+
+    key, title, action = "W", "Wrap lines", "wrap"
+
+
 class SideLeft(Command):
     """Scroll long lines back."""
 
@@ -69,7 +77,7 @@ class LogPane(Canvas):
     """Follows by default; any move up pauses, going to the end follows again."""
 
     BINDINGS = bindings(
-        PauseLog, CursorDown, CursorUp, PageDown, PageUp, First, Last, SideLeft, SideRight
+        PauseLog, WrapLines, CursorDown, CursorUp, PageDown, PageUp, First, Last, SideLeft, SideRight
     )  # fmt: skip
 
     def __init__(self, title: str = "LOG", *, id: str | None = None, budget: int = 64 << 20) -> None:
@@ -79,7 +87,9 @@ class LogPane(Canvas):
         self.following = True
         self.reason = "choose something to follow"
         """what an empty pane says"""
+        self._rows: list[tuple[int, int]] = []
         self._side = 0
+        self.wrapping = False
         self._cache: LRUCache[object, Strip] = LRUCache(256)
         self.reset(())
 
@@ -189,6 +199,8 @@ class LogPane(Canvas):
             words.append(f"{self.dropped:,} DROPPED")
         if not self.following:
             words.append(f"PAUSED, {self.store.end - self._paused_at:,} new below")
+        if self.wrapping:
+            words.append("wrapped")
         self.set_note(" · ".join(words))
 
     # Moving.
@@ -216,7 +228,16 @@ class LogPane(Canvas):
         self._go(self.top + step)
 
     def action_page(self, step: int) -> None:
-        self._go(self.top + step * max(1, self.view_height - 1))
+        lines = self.view_height
+        if self.wrapping:
+            lines = len(dict(self._placed())) if step > 0 else self._fit_before(self.top + 1)
+        self._go(self.top + step * max(1, lines - 1))
+
+    def action_wrap(self) -> None:
+        self.wrapping = not self.wrapping
+        self.top = self.last_top if self.following else min(self.top, self.last_top)
+        self._say()
+        self.refresh()
 
     def action_edge(self, side: int) -> None:
         self._go(0 if side < 0 else self.last_top)
@@ -240,7 +261,64 @@ class LogPane(Canvas):
         if self.following:
             self.top = self.last_top
 
+    # Wrapping. `top` counts lines, also when they take several rows.
+
+    @property
+    def last_top(self) -> int:
+        return self.length() - self._fit_before(self.length()) if self.wrapping else super().last_top
+
+    def _pieces(self, index: int) -> tuple[list[tuple[str, Style]], list[str], int]:
+        """The gutter of a line, its text in pieces, and its tag."""
+        width = self.size.width - 1
+        text, tag = self.store.line(self._number(index))
+        gutter = [("  ", self.ink[Role.TEXT]), *self._gutter(tag & ~MARK, width)]
+        room = width - sum(cell_len(t) for t, _ in gutter)
+        safe = self.safe(text[: _LONGEST * 2]) + ("…" if len(text) > _LONGEST * 2 else "")
+        return gutter, pieces(f"── {safe} ──" if tag & MARK else safe, room, self.view_height), tag
+
+    def _fit_before(self, end: int) -> int:
+        """How many of the lines before `end` fit into the view, whole."""
+        rows = lines = 0
+        while lines < end:
+            rows += len(self._pieces(end - lines - 1)[1])
+            if rows > self.view_height:
+                break
+            lines += 1
+        return max(lines, min(1, end))
+
+    def _placed(self) -> list[tuple[int, int]]:
+        """Line and piece of each row in view."""
+        rows: list[tuple[int, int]] = []
+        index, length = self.top, self.length()
+        while index < length and len(rows) < self.view_height:
+            rows += [(index, part) for part in range(len(self._pieces(index)[1]))]
+            index += 1
+        return rows[: self.view_height]
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._rows = self._placed() if self.wrapping else []
+        return super().render_lines(crop)
+
+    def _draw(self, y: int, width: int) -> Strip:
+        if not self.wrapping or y == 0 or not self.length():
+            return super()._draw(y, width)
+        if y - 1 >= len(self._rows):
+            return self.blank(width)
+        index, part = self._rows[y - 1]
+        gutter, texts, tag = self._pieces(index)
+        if part:
+            gutter = [(" " * sum(cell_len(t) for t, _ in gutter), self.ink[Role.TEXT])]
+        mark = self.ink[Role.DEGRADED]
+        body = [(texts[part], mark)] if tag & MARK else self._highlight(texts[part])
+        strip = self.line([*gutter, *body], width - 1)
+        sign, style = self._thumb(y - 1, max(self.length(), self.view_height + 1))
+        return Strip.join([strip, self.line([(sign, style)], 1)])
+
     # Drawing.
+
+    def _number(self, index: int) -> int:
+        """The store's number of a body line."""
+        return self._hits[index] if self.match else self.store.first + index
 
     def length(self) -> int:
         return len(self._hits) if self.match else len(self.store)
@@ -260,7 +338,7 @@ class LogPane(Canvas):
         )
 
     def body_strip(self, index: int, width: int) -> Strip:
-        number = self._hits[index] if self.match else self.store.first + index
+        number = self._number(index)
         key = (number, self._side, width, self.ink, self._gutter_widths)
         strip = self._cache.get(key)
         if strip is None:
