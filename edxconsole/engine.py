@@ -8,6 +8,7 @@ thread and hands coroutines over with `EngineThread.submit`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -99,10 +100,11 @@ class Engine:
         tb: TracebackType | None,
     ) -> None:
         self.disarm()
-        await self._managers.close()
-        await self._cluster.close()
-        if self._pool is not None:
-            await self._pool.close()
+        async with contextlib.AsyncExitStack() as last_first:
+            if self._pool is not None:
+                last_first.push_async_callback(self._pool.close)
+            last_first.push_async_callback(self._cluster.close)
+            last_first.push_async_callback(self._managers.close)
 
     @property
     def snapshot(self) -> ClusterSnapshot:
