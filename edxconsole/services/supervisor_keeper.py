@@ -19,7 +19,7 @@ from edxconsole.services.supervisor_client import SupervisorClient
 from edxconsole.services.supervisor_program import STOPPED_STATES, Program
 from edxconsole.transport.base import Process, TcpEndpoint, Transport
 
-READY_WITHIN = 3.0
+READY_WITHIN = 10.0
 
 FIND_PYTHON = (
     "for p in python3 python python2 /edx/app/supervisor/venvs/supervisor/bin/python; do "
