@@ -1,4 +1,4 @@
-"""The console on a real terminal: given back on every way out, alive through suspend and a stuck terminal."""
+"""The console on a real terminal: given back on every way out, alive through suspend and resizes."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_it_comes_back_from_the_background(console: Console) -> None:
     assert console.ended() == 0
 
 
-def test_a_terminal_that_takes_nothing_for_a_while_does_not_stop_it(console: Console) -> None:
+def test_a_storm_of_resizes_does_not_stop_it(console: Console) -> None:
     console.read_until(b"COMPONENTS")
     for size in ((100, 30), (140, 40)) * 8:
         fcntl.ioctl(console.slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
