@@ -24,7 +24,8 @@ GLANCES = needs.CACHE / "glances" / "bin" / "glances"
 HOW = """One host with 300 sleeping processes; the probe watches it at 1 Hz as the engine has it do. Three
 rounds of 12 s each: the probe alone, then `ps` and `ss -tunlp` by exec once a second, then `glances -q -t
 1` (4.5, from a virtual environment of its own outside the repository). CPU is what the kernel counted for
-each process (`ps` and `ss`: for the children), memory is VmRSS."""
+each process (`ps` and `ss`: for the children), memory is VmRSS. Quiet mode draws nothing: the kindest way
+to run glances."""
 
 _EXEC = """
 import resource, subprocess, sys, time
