@@ -45,7 +45,8 @@ def journal(console: Console) -> list[str]:
 
 def test_plan_shows_everything_and_does_nothing(console: Console, cluster: LabCluster) -> None:
     text = console.run("restart", "xqueue@app1", "--plan")
-    assert f"xqueue on app1, pid {pid(cluster)}" in text
+    assert "1. xqueue on app1" in text
+    assert f"pid {pid(cluster)} (" in text
     assert "stopProcess(xqueue, wait=False), wait until stopped, startProcess(xqueue, wait=False)" in text
     assert "L1 its ports are open and held by it" in text
     assert journal(console) == []

@@ -163,7 +163,9 @@ async def test_a_log_is_followed_over_rotation_and_reconnection(live: Watched, c
 
     await cluster.app1.ash(f"echo one >> {path}")
     await until_seen("one\n")
-    await cluster.app1.ash(f"mv {path} {path}.1; echo two >> {path}.1; echo three >> {path}")
+    # The new file belongs to the LMS, or its workers would not boot again.
+    new = f"install -o www-data -g www-data -m 644 /dev/null {path}"
+    await cluster.app1.ash(f"mv {path} {path}.1; echo two >> {path}.1; {new}; echo three >> {path}")
     await until_seen("two\n")
     await until_seen("three\n")
     sessions = live.host("app1").since
