@@ -54,8 +54,8 @@ class ClusterScreen(LiveScreen):
         matrix.show_matrix(cluster.hosts, self.bridge.titles)
         if self.has_class("-wide"):
             self.fit_height(matrix, 3 + max(1, min(len(matrix.rows), int(self.size.height * 0.6))))
-        elif not self.has_class("-zoomed"):
-            matrix.styles.height = None
+        elif not self.has_class("-zoomed") and matrix.styles.inline.has_rule("height"):
+            matrix.styles.height = None  # lays out and repaints all, even when it says what it said
         self.query_one(ChangeList).show_changes(self.bridge.changes, self.bridge.titles)
         self._show_detail()
 
