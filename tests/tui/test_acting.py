@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
@@ -18,18 +17,12 @@ from screens.confirm import ConfirmModal
 from screens.live import LiveScreen
 from screens.progress import ProgressModal
 from tests.tui import snapshots
-from tests.tui.fakes import FakeEngine, make_app
+from tests.tui.fakes import make_app
 from tests.tui.quiet import rest
 from tests.tui.test_cluster_screen import lines
 from widgets.bars import StatusBar
 from widgets.detail_view import DetailView
 from widgets.row_table import RowTable
-
-KEYS = [
-    *"abcdefghijklmnoprstuvwxyz0123456789[]:/?", "enter", "tab", "shift+tab", "escape", "space", "up",
-    "down", "left", "right", "pageup", "pagedown", "home", "end", "delete", "backspace", "f1", "f5",
-    "ctrl+d", "ctrl+k", "ctrl+r", "ctrl+x", "ctrl+l",
-]  # fmt: skip
 
 
 async def on_confirm(pilot: Pilot[Any]) -> ConfirmModal:
@@ -233,33 +226,3 @@ async def test_what_can_not_be_done_says_why() -> None:
         await rest(pilot)
         assert isinstance(app.screen, ActionModal)
         assert engine.drafts == []
-
-
-async def fuzz(engine: FakeEngine, pilot: Pilot[Any], rng: random.Random, presses: int) -> None:
-    for _ in range(presses):
-        await pilot.press(rng.choice(KEYS))
-
-
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.timeout(120)
-async def test_no_random_keys_run_a_plan_in_production(seed: int) -> None:
-    """Armed from the start, which no key sequence of this alphabet could reach by chance."""
-    app, engine = make_app()
-    async with app.run_test(size=(120, 36)) as pilot:
-        await rest(pilot)
-        engine.arm(1e9)
-        await fuzz(engine, pilot, random.Random(seed), 80)
-        assert engine.runs == []
-        assert app.is_running
-
-
-@pytest.mark.parametrize("environment", list(Environment))
-@pytest.mark.timeout(120)
-async def test_no_random_keys_run_a_plan_while_read_only(environment: Environment) -> None:
-    app, engine = make_app(snapshots.cluster(environment))
-    async with app.run_test(size=(120, 36)) as pilot:
-        await rest(pilot)
-        engine.arm = lambda seconds: None  # type: ignore[method-assign]
-        await fuzz(engine, pilot, random.Random(7), 60)
-        assert engine.runs == []
-        assert app.is_running
