@@ -116,6 +116,7 @@ class LiveScreen(Screen[None]):
 
     def _fit(self) -> None:
         self.pull()
+        self._show_keys()
         self._focus_again()
 
     def on_descendant_focus(self) -> None:
@@ -145,7 +146,9 @@ class LiveScreen(Screen[None]):
 
     def _show_keys(self) -> None:
         if self.is_mounted and self.app.screen is self:
-            self.query_one("#keys", KeyBar).show(shown_keys(self.active_bindings.values(), self))
+            keys = shown_keys(self.active_bindings.values(), self)
+            wide = self.has_class("-normal") or self.has_class("-wide")
+            self.query_one("#keys", KeyBar).show([*keys, ("1-4", "Screens")] if wide else keys)
 
     # Panes.
 

@@ -99,7 +99,7 @@ async def photograph(hosts: Path) -> None:
             done = await asyncio.create_subprocess_exec(*edxconsole("demo", "--break", name), cwd=ROOT)
             await done.wait()
         await until("the disk to be full", lambda: len(app.bridge.cluster.problems) >= len(BREAKS))
-        await pilot.press("home")
+        app.screen.query_one("#problems").move_to("app2/cms")
         await shoot(app, "cluster", is_down)
         await pilot.press("enter")
         await shoot(app, "component", is_down)
