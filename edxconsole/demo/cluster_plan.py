@@ -137,15 +137,23 @@ def inside_inventory(state: Path, notes: list[str]) -> str:
     return inventory_text({name: {"address": a} for name, a in ADDRESSES.items()}, defaults, notes)
 
 
-def outside_inventory(state: Path, notes: list[str]) -> str:
-    """hosts.yaml for any other shell of the same user: by the ssh_config beside it."""
+def outside_inventory(state: Path, notes: list[str], holder: int) -> str:
+    """hosts.yaml for any other shell of the same user, through the network of `holder`.
+
+    It needs no OpenSSH client; for `ssh -F` there is the ssh_config beside it.
+    """
     defaults = {
         "user": USER_NAME,
         "identity_file": str(state / "id_ed25519"),
         "known_hosts": str(state / "known_hosts"),
-        "ssh_config": str(state / "ssh_config"),
+        "proxy_command": _relay(holder, "%h", "%p"),
     }
-    return inventory_text(dict.fromkeys(ADDRESSES), defaults, notes)
+    return inventory_text({name: {"address": a} for name, a in ADDRESSES.items()}, defaults, notes)
+
+
+def _relay(holder: int, address: str, port: str) -> str:
+    python = sys.executable.replace("%", "%%")
+    return f'"{python}" -I -m edxconsole.demo.relay {holder} {address} {port}'
 
 
 def ssh_config_text(
@@ -156,8 +164,7 @@ def ssh_config_text(
     for name, address in addresses.items():
         block = f"Host {name}\n    HostName {address}\n    HostKeyAlias {name}\n    Port {port}\n"
         if holder is not None:
-            python = sys.executable.replace("%", "%%")
-            block += f'    ProxyCommand "{python}" -I -m edxconsole.demo.relay {holder} {address} {port}\n'
+            block += f"    ProxyCommand {_relay(holder, address, str(port))}\n"
         blocks.append(block)
     common = (
         "Host *\n"

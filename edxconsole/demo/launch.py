@@ -167,7 +167,7 @@ def _running_net(state: StateDir, mode: Mode, say: Say) -> Iterator[None]:
 
 def _publish(state: StateDir, mode: Mode, pids: dict[str, int], stand_ins: tuple[str, ...], say: Say) -> None:
     line = f"Demo cluster: {', '.join(stand_ins)} are stand-ins; everything else is real."
-    state.write("hosts.yaml", cluster_plan.outside_inventory(state.path, [line]))
+    state.write("hosts.yaml", cluster_plan.outside_inventory(state.path, [line], os.getpid()))
     state.write("inside.yaml", cluster_plan.inside_inventory(state.path, [line]))
     state.write("ssh_config", cluster_plan.ssh_config_text(state.path, os.getpid()))
     state.save(DemoState(os.getpid(), mode, pids, stand_ins, line))

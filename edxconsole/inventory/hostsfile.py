@@ -20,6 +20,12 @@ class HostDefaults(BaseModel):
     jump: HostName | None = Field(
         default=None, description="another host of this file, or an alias in ~/.ssh/config, to go through"
     )
+    proxy_command: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="run by /bin/sh, its stdin and stdout are the connection; %h %p %r as in ssh_config",
+    )
     transport: TransportKind | None = Field(
         default=None, description="asyncssh (usual), paramiko, or local for this very machine"
     )

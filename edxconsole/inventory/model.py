@@ -32,6 +32,8 @@ class Host(BaseModel):
     user: str | None = None
     jump: str | None = None
     """another host of this inventory, or an ssh_config alias"""
+    proxy_command: str | None = None
+    """a local command whose stdin and stdout are the connection, as ssh_config's ProxyCommand"""
     transport: TransportKind = "asyncssh"
     become: Literal["sudo"] | None = None
     identity_file: Path | None = None

@@ -139,7 +139,8 @@ async def resolve(host: Host, ask: Ask = ssh_g) -> Target:
         said,
         port=host.port,
         user=host.user,
-        jumps=jumps,
+        jumps=() if host.proxy_command and not host.jump else jumps,
+        proxy_command=host.proxy_command,
         identity=host.identity_file,
         known_hosts=host.known_hosts,
         proxy=not host.jump,
@@ -170,6 +171,7 @@ def _target(
     jumps: tuple[str, ...],
     identity: Path | None = None,
     known_hosts: Path | None = None,
+    proxy_command: str | None = None,
     proxy: bool = True,
     legacy: bool = False,
     config: Path | None = None,
@@ -181,7 +183,7 @@ def _target(
     address = check_name(one("hostname", name))
     number = port or int(one("port", "22"))
     tokens = _tokens(name, address, number, check_name(login, "user"), one("hostkeyalias"))
-    command = one("proxycommand", "none")
+    command = proxy_command or one("proxycommand", "none")
     identities = [str(identity)] if identity else said.get("identityfile", [])
     timeout = one("connecttimeout", "none")
     return Target(

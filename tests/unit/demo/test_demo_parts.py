@@ -83,7 +83,7 @@ def test_the_inventories_load_and_check_host_keys(tmp_path: Path) -> None:
     (tmp_path / "ssh_config").write_text(cluster_plan.ssh_config_text(tmp_path, 1))
     for name, text in (
         ("inside.yaml", cluster_plan.inside_inventory(tmp_path, ["note"])),
-        ("hosts.yaml", cluster_plan.outside_inventory(tmp_path, ["note"])),
+        ("hosts.yaml", cluster_plan.outside_inventory(tmp_path, ["note"], 1)),
     ):
         (tmp_path / name).write_text(text)
         inventory = load_inventory(tmp_path / name)
@@ -92,7 +92,9 @@ def test_the_inventories_load_and_check_host_keys(tmp_path: Path) -> None:
         assert inventory.expected_on("app1") >= {"lms", "xqueue"}
         assert "xqueue" not in inventory.expected_on("app2")
         assert inventory.hosts["app1"].known_hosts == tmp_path / "known_hosts"
-    assert inventory.hosts["app1"].ssh_config == tmp_path / "ssh_config"
+    proxy = inventory.hosts["app1"].proxy_command
+    assert proxy is not None
+    assert proxy.endswith("-m edxconsole.demo.relay 1 %h %p")
     assert "StrictHostKeyChecking yes" in (tmp_path / "ssh_config").read_text()
 
 
