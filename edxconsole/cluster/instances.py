@@ -148,7 +148,7 @@ def _unit_verdict(unit: Unit, component: Component) -> tuple[State, str]:
     said = f"{unit.name} {unit.word}" + (f": {unit.detail}" if unit.detail else "")
     match unit.health:
         case UnitHealth.RUNNING:
-            return State.UP, f"{said}, {unit.identity}" if unit.identity.pid else said
+            return State.UP, f"{said}, pid {unit.identity.pid}" if unit.identity.pid else said
         case UnitHealth.STARTING | UnitHealth.STOPPING:
             return State.DEGRADED, said
         case UnitHealth.EXITED if component.normal_exit:
