@@ -18,6 +18,8 @@ from edxconsole.cluster.workers import count_workers, expected_workers
 
 YOUNG = 20.0
 """seconds after a start in which a failing check means starting, not down"""
+LOOP_OVER = 15.0
+"""seconds after its last restart during which a program still counts as restarting for ever"""
 HEALTH_BUDGET = 45.0
 """seconds after which a health answer says nothing any more"""
 
@@ -164,11 +166,22 @@ def _judge_restarts(case: _Case) -> None:
         times = case.seen.restarts.get(f"{unit.manager}/{unit.name}", ())
         if len(times) >= LOOP:
             span = max(1, round(max(case.seen.now, times[-1]) - times[0]))
-            state = State.DOWN if unit.health is UnitHealth.FAILED else State.DEGRADED
+            state = State.DOWN if unit.word == "FATAL" else State.DEGRADED
             text = f"{unit.name} restarted {len(times)} times in {_round_span(span)} s"
             case.verdicts.insert(
                 0, Verdict(state, text, Evidence(unit.kind, text, state, Age(times[-1], 0.0)))
             )
+
+
+def _judge_loop(case: _Case) -> None:
+    """One steady state for what keeps restarting; each moment of it would be another one."""
+    for unit in case.units:
+        times = case.seen.restarts.get(f"{unit.manager}/{unit.name}", ())
+        if len(times) >= LOOP and case.seen.now - times[-1] < LOOP_OVER and unit.word != "FATAL":
+            case.verdicts = [
+                Verdict(State.DEGRADED, v.reason, v.evidence) if v.state is State.DOWN else v
+                for v in case.verdicts
+            ]
 
 
 def _round_span(seconds: int) -> int:
@@ -214,7 +227,7 @@ def _judge_listeners(case: _Case) -> None:
 
 def _judge_orphan(case: _Case) -> bool:
     for unit in case.units:
-        held = orphan(case.component, unit, case.seen.listeners, case.seen.processes)
+        held = orphan(case.component, unit, case.seen.listeners, case.seen.processes, _pids(case.seen))
         if held is None:
             continue
         running = unit.health is UnitHealth.RUNNING
@@ -227,6 +240,11 @@ def _judge_orphan(case: _Case) -> bool:
         case.verdicts.insert(0, Verdict(state, text, Evidence("listener", text, state, age)))
         return True
     return False
+
+
+def _pids(seen: Observed) -> frozenset[int]:
+    """The processes that units of this host run as, by what their managers say now."""
+    return frozenset(u.identity.pid for us in seen.units.values() for u in us if u.identity.pid)
 
 
 def _judge_health(case: _Case) -> None:
@@ -258,6 +276,7 @@ _JUDGES: tuple[Callable[[_Case], None], ...] = (
     _judge_restarts,
     _judge_listeners,
     _judge_health,
+    _judge_loop,
 )
 
 

@@ -29,12 +29,20 @@ def descends(pid: int, ancestor: int, processes: Mapping[int, Process]) -> bool:
 
 
 def orphan(
-    component: Component, unit: Unit, listeners: Iterable[Listener], processes: Mapping[int, Process]
+    component: Component,
+    unit: Unit,
+    listeners: Iterable[Listener],
+    processes: Mapping[int, Process],
+    running: frozenset[int] = frozenset(),
 ) -> Listener | None:
     """A listener on the component's port that provably is not the unit's own.
 
     Under supervisor every process of a program descends from its pid. Other managers have
     members outside that tree (epmd of rabbitmq), so there only a foreign program counts.
+
+    Args:
+        running: pids that units of this host run as. Another child of supervisord than those is
+            the unit's last run, which the process table still has for a moment.
     """
     if unit.identity.pid is not None and unit.identity.pid not in processes:
         return None  # just restarted: the process table is a moment behind the manager
@@ -45,7 +53,23 @@ def orphan(
                 continue
             if _own(component, unit, listener, processes):
                 continue
+            child = _child_of_supervisord(listener.pid, processes)
+            if unit.kind == "supervisor" and child is not None and child not in running:
+                continue
             return listener
+    return None
+
+
+def _child_of_supervisord(pid: int, processes: Mapping[int, Process]) -> int | None:
+    """The process that supervisord started and `pid` is or descends from; None outside of its tree."""
+    for _ in range(64):
+        process = processes.get(pid)
+        parent = processes.get(process.ppid) if process else None
+        if parent is None:
+            return None
+        if any(word.endswith("supervisord") for word in parent.argv[:3]):
+            return pid
+        pid = parent.pid
     return None
 
 

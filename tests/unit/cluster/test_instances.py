@@ -147,7 +147,8 @@ def test_a_crash_loop_is_forgotten_after_a_quiet_minute(monkeypatch: pytest.Monk
 
 def test_an_orphan_on_the_port_is_named() -> None:
     made = lms_host(pid=50, start=T0 - 3)
-    made.apply(processes(process(50, "/bin/bash", "lms.sh", ppid=20), full=False), 1.0)
+    orphan = process(30, *GUNICORN, ppid=1)
+    made.apply(processes(process(50, "/bin/bash", "lms.sh", ppid=20), orphan, full=False), 1.0)
     answer(made, State.UP, "heartbeat: 200")
     lms = of(made)
     assert (lms.state, lms.reason) == (State.DEGRADED, "port 8000 is held by pid 30 (python), not by lms")
@@ -155,8 +156,36 @@ def test_an_orphan_on_the_port_is_named() -> None:
 
 def test_a_port_taken_while_the_program_is_stopped_is_named() -> None:
     made = lms_host(state="FATAL", pid=0)
+    made.apply(processes(process(30, *GUNICORN, ppid=1), full=False), 1.0)
     assert of(made).state is State.DOWN
     assert of(made).reason.startswith("port 8000 is held by pid 30")
+
+
+def test_the_last_run_is_no_orphan_while_the_process_table_still_has_it() -> None:
+    made = lms_host(state="BACKOFF", pid=0)
+    assert "held by" not in of(made).reason
+
+
+def test_another_program_of_the_same_supervisord_on_the_port_is_named() -> None:
+    made = lms_host(pid=50)
+    made.apply(processes(process(50, *GUNICORN, ppid=20), full=False), 1.0)
+    made.apply(supervisor(program("other", "RUNNING", 30), full=False), 1.0)
+    answer(made, State.UP, "heartbeat: 200")
+    assert "held by pid 30" not in of(made).reason, "a unit the catalog does not know"
+    made.apply(supervisor(program("cms", "RUNNING", 30), full=False), 1.0)
+    assert "port 8000 is held by pid 30 (python), not by lms" in of(made).reason
+
+
+def test_a_crash_loop_is_one_steady_state() -> None:
+    made = lms_host()
+    for number in range(1, 6):
+        again = program("lms", "RUNNING", 60 + number, start=T0 - 500 + number * 8)
+        made.apply(supervisor(again, full=False, t=T0 - 40 + number * 8), 1.0)
+    states = set()
+    for word in ("STARTING", "BACKOFF", "RUNNING", "EXITED"):
+        made.apply(supervisor(program("lms", word, 70 if word != "BACKOFF" else 0), full=False), 1.0)
+        states.add(of(made).state)
+    assert states == {State.DEGRADED}
 
 
 def test_a_child_of_a_wrapper_script_is_no_orphan() -> None:
