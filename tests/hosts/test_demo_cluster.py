@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -204,7 +205,9 @@ def test_traffic_moves_the_logs_in_the_real_formats(running: Demo) -> None:
     size = "stat -c %s /edx/var/log/lms/edx.log"
     first = int(running.ssh("app1", size))
     eventually(lambda: int(running.ssh("app1", size)) > first)
-    line = running.ssh("app1", "grep ' INFO ' /edx/var/log/lms/edx.log | tail -n 1")
+    info = "grep ' INFO ' /edx/var/log/lms/edx.log | tail -n 1"
+    eventually(lambda: running.ssh("app1", info) != "")
+    line = running.ssh("app1", info)
     assert re.match(
         r"\w{3} [ \d]\d [\d:]{8} app1 \[service_variant=lms\]\[[\w.]+\]\[env:demo\] INFO \[app1  \d+\]", line
     )
@@ -337,16 +340,27 @@ def test_an_ordinary_user_has_the_same() -> None:
 
 
 def as_ordinary_user() -> tuple[str, ...]:
-    """A prefix that runs a command as nobody; root's home is opened for it where Python is in there."""
+    """A prefix that runs a command as nobody, who can pass what closed directories Python and we lie in."""
     drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    base = os.path.realpath(sys.base_prefix)
-    if not base.startswith("/root/"):
+    wanted = {os.path.realpath(path) for path in (sys.base_prefix, sys.prefix, REPOSITORY)}
+    inner = sorted(p for p in wanted if not any(p.startswith(f"{other}/") for other in wanted))
+    closed = {path: top for path in inner if (top := closed_above(Path(path)))}
+    if not closed:
         return drop
-    script = (
-        'mount --bind "$1" /mnt; mount -t tmpfs -o mode=755 tmpfs /root; mkdir -p "$1"; '
-        'mount --move /mnt "$1"; shift; exec "$@"'
-    )
-    return ("unshare", "-m", "--propagation", "private", "sh", "-euc", script, "sh", base, *drop)
+    lines = ["mount -t tmpfs tmpfs /mnt"]
+    for number, path in enumerate(closed):
+        lines.append(f"mkdir /mnt/{number}; mount --bind {shlex.quote(path)} /mnt/{number}")
+    lines += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(top)}" for top in sorted(set(closed.values()))]
+    for number, path in enumerate(closed):
+        lines.append(f"mkdir -p {shlex.quote(path)}; mount --move /mnt/{number} {shlex.quote(path)}")
+    script = "; ".join([*lines, 'exec "$@"'])
+    return ("unshare", "-m", "--propagation", "private", "sh", "-euc", script, "sh", *drop)
+
+
+def closed_above(path: Path) -> str | None:
+    """The topmost directory above `path` that others can't pass."""
+    above = [parent for parent in path.parents if not parent.stat().st_mode & 0o001]
+    return str(above[-1]) if above else None
 
 
 def test_without_namespaces_it_falls_back_to_loopback_and_says_so() -> None:

@@ -72,12 +72,13 @@ async def test_a_dead_database_makes_the_lms_degraded_and_says_which_part(
 ) -> None:
     await cluster.data.ash("pkill -STOP -x 'mariadbd|mysqld'")
     try:
-        await live.until(lambda s: state_of(s, "data", "mysql") is State.DOWN)
+        # Asked every 18 to 30 s while it answers, since each question is a line in MySQL's own log.
+        await live.until(lambda s: state_of(s, "data", "mysql") is State.DOWN, 60)
         await live.until(lambda s: state_of(s, "app1", "lms") in (State.DEGRADED, State.DOWN))
     finally:
         await cluster.data.ash("pkill -CONT -x 'mariadbd|mysqld'")
-    await live.until(lambda s: state_of(s, "data", "mysql") is State.UP)
-    await live.until(lambda s: state_of(s, "app1", "lms") is State.UP)
+    await live.until(lambda s: state_of(s, "data", "mysql") is State.UP, 60)
+    await live.until(lambda s: state_of(s, "app1", "lms") is State.UP, 60)
 
 
 async def test_a_stopped_program_is_down_and_an_orphan_on_its_port_is_named(
