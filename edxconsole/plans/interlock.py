@@ -47,7 +47,7 @@ class Interlock:
         any_run = step.any_run and time.time() - plan.created <= ANY_RUN_FOR
         await self._recheck_identity(step, any_run)
         record = {"host": step.host, "unit": f"{step.manager}/{step.unit}", "verb": step.verb.value}
-        await asyncio.to_thread(self._begin, plan, step, record)
+        await self._begin(plan, step, record)
         told = await self._tell_syslog(plan, step, record)
         phases = _Phases(lambda text: self._end(plan, "act.phase", record, phase=text))
         try:
@@ -112,7 +112,18 @@ class Interlock:
             login=snapshot.user,
         )
 
-    def _begin(self, plan: Plan, step: Step, record: dict[str, Any]) -> None:
+    async def _begin(self, plan: Plan, step: Step, record: dict[str, Any]) -> None:
+        """Journal that the act begins; given up meanwhile, also that nothing was done after it."""
+        writing = asyncio.ensure_future(asyncio.to_thread(self._write_begin, plan, step, record))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing
+            why = "given up before anything was changed (CancelledError)"
+            await asyncio.to_thread(self._end, plan, "act.failed", record, why=why)
+            raise
+
+    def _write_begin(self, plan: Plan, step: Step, record: dict[str, Any]) -> None:
         self._journal.append(
             plan.id,
             "act.begin",

@@ -39,7 +39,9 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 def environment(directory: Path, **more: str) -> dict[str, str]:
     """Ours, with all that edxconsole keeps under `directory`."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("EDXCONSOLE_HOSTS", "NO_COLOR")}
+    # xdist's workers have COLUMNS and LINES of their own, which would win over the terminal's size.
+    dropped = ("EDXCONSOLE_HOSTS", "NO_COLOR", "COLUMNS", "LINES")
+    kept = {k: v for k, v in os.environ.items() if k not in dropped}
     xdg = {f"XDG_{kind}_HOME": str(directory / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE")}
     return {**kept, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **xdg, **more}
 

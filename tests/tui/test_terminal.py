@@ -34,7 +34,8 @@ class Console:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.before = termios.tcgetattr(slave)
-        env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+        inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+        env = {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         env |= {f"XDG_{kind}_HOME": str(directory / kind) for kind in ("STATE", "CONFIG", "CACHE")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "edxconsole", "--hosts", str(path)],
