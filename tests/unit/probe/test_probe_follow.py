@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import threading
@@ -108,9 +109,11 @@ async def test_copytruncate_recovers_from_the_copy(start: Start, python: str, tm
                 sent.append(f"line {turn * 1000 + 999} just before the copy\n")
                 out.write(sent[-1])
         await asyncio.to_thread(shutil.copy2, log, tmp_path / f"edx.log-20261101-{turn}")
+        since = len(watch.seen)
         os.truncate(log, 0)
-        if not turn % 2:
-            await asyncio.sleep(0.3)
+        # One rotation between two looks; what was not looked at before it leaves no mark to wait for.
+        with contextlib.suppress(TimeoutError):
+            await watch.until(LogChunk, lambda c: c.mark == "truncated", since=since, timeout=2)
     with log.open("a") as out:
         sent.append("line 99999 end\n")
         out.write(sent[-1])
