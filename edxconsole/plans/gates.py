@@ -10,11 +10,11 @@ import time
 from dataclasses import dataclass
 
 from edxconsole.catalog.model import Component
+from edxconsole.cluster.listening import descends
 from edxconsole.cluster.model import HostSnapshot, Listener, State
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.errors import EdxconsoleError
 from edxconsole.plans.model import GateLevel, GateResult, Step
-from edxconsole.plans.planner import descends
 from edxconsole.plans.port import EnginePort
 from edxconsole.services.base import Verb
 
@@ -36,7 +36,7 @@ def before_act(host: HostSnapshot, step: Step, unit: Unit, component: Component 
     held = {
         listener.port
         for listener in host.listeners
-        if root and listener.pid and listener.port and descends(host, listener.pid, root)
+        if root and listener.pid and listener.port and descends(listener.pid, root, host.processes)
     }
     if not held and component:
         held = {s.port for s in component.listeners if s.required and s.port}
@@ -119,7 +119,9 @@ def _holds_ports(host: HostSnapshot, acted: Acted, identity: Identity) -> tuple[
         if not holders:
             return False, f"port {number} is closed"
         foreign = [
-            h for h in holders if h.pid and h.how == "owner" and not descends(host, h.pid, identity.pid)
+            h
+            for h in holders
+            if h.pid and h.how == "owner" and not descends(h.pid, identity.pid, host.processes)
         ]
         if foreign:
             return False, f"port {number} is held by {_holder(foreign[0])}, not by pid {identity.pid}"

@@ -158,14 +158,3 @@ def _gates(component: Component | None, verb: Verb, method: str) -> tuple[Gate, 
     if component and component.health:
         gates.append(Gate(GateLevel.L2, "it answers: " + ", ".join(h.name for h in component.health)))
     return tuple(gates)
-
-
-def descends(host: HostSnapshot, pid: int, ancestor: int) -> bool:
-    for _ in range(32):
-        if pid == ancestor:
-            return True
-        process = host.processes.get(pid)
-        if process is None or process.ppid in (0, pid):
-            return False
-        pid = process.ppid
-    return False

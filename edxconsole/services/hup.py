@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from edxconsole.cluster.listening import descends
 from edxconsole.cluster.model import Process
 from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Unit
@@ -69,7 +70,7 @@ def find_master(processes: Mapping[int, Process], unit: Unit, pattern: str) -> P
         for pid, p in processes.items()
         if re.search(pattern, " ".join(p.argv))
         and not is_shell(p.argv)
-        and _below(processes, pid, unit.identity.pid)
+        and descends(pid, unit.identity.pid, processes)
     }
     tops = [p for p in matching.values() if p.ppid not in matching]
     if len(tops) != 1:
@@ -78,18 +79,6 @@ def find_master(processes: Mapping[int, Process], unit: Unit, pattern: str) -> P
             remedy="restart it instead",
         )
     return tops[0]
-
-
-def _below(processes: Mapping[int, Process], pid: int, top: int) -> bool:
-    """Whether a process is `top` or descends from it."""
-    seen: set[int] = set()
-    while pid != top:
-        process = processes.get(pid)
-        if process is None or pid in seen:
-            return False
-        seen.add(pid)
-        pid = process.ppid
-    return True
 
 
 def command(master: Process) -> str:
