@@ -17,7 +17,9 @@ from edxconsole.errors import ActFailed
 from edxconsole.inventory.model import Host
 from edxconsole.services.base import Permit, Verb
 from edxconsole.services.supervisor import SupervisorManager
+from edxconsole.transport.base import Endpoint, Stream
 from edxconsole.transport.local_transport import LocalTransport
+from edxconsole.transport.relay import handshake, relay_argv
 from tests.unit.services.daemon import Daemon
 from tests.unit.services.waiting import eventually
 
@@ -28,31 +30,50 @@ import asyncio, sys
 from edxconsole.inventory.model import Host
 from edxconsole.services.base import Permit, Verb
 from edxconsole.services.supervisor import SupervisorManager, SupervisorPlace
-from edxconsole.transport.local_transport import LocalTransport
+from tests.unit.services.test_supervisor_keeper import WAYS
 
 def say(phase):
     print(phase, flush=True)
 
-async def main(endpoint):
-    transport = LocalTransport(Host(name="here", transport="local"))
+async def main(endpoint, way):
+    transport = WAYS[way](Host(name="here", transport="local"))
     await transport.connect()
     manager = SupervisorManager(transport, SupervisorPlace("supervisor:x", endpoint))
     before = (await manager.observe("slow")).identity
     permit = Permit("plan", "here", "slow", Verb.RESTART, before)
     await manager.act("slow", Verb.RESTART, permit=permit, deadline=30, on_phase=say)
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
 """
+
+
+class Relayed(LocalTransport):
+    """Forwards nothing by itself, as an sshd that permits none: each stream is a relay's."""
+
+    async def open_stream(self, endpoint: Endpoint, *, timeout: float = 5.0) -> Stream:
+        async with asyncio.timeout(timeout):
+            return await handshake(await self.process(relay_argv(endpoint)), self.host_name, "relay")
+
+
+WAYS: dict[str, type[LocalTransport]] = {"direct": LocalTransport, "relay": Relayed}
 
 
 MARK = f"EDX_KEEPER_TEST={os.getpid()}"
 """in the environment of this test process's keepers, and of no other test process's"""
 
 
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """How supervisord is spoken to."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def local(each_daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SupervisorManager]:
+async def local(
+    each_daemon: Daemon, way: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[SupervisorManager]:
     monkeypatch.setenv(*MARK.split("="))
-    transport = LocalTransport(Host(name="here", transport="local"))
+    transport = WAYS[way](Host(name="here", transport="local"))
     await transport.connect()
     manager = SupervisorManager(transport, each_daemon.place)
     await eventually(lambda: is_(manager, UnitHealth.RUNNING))
@@ -111,10 +132,10 @@ async def test_a_cancelled_restart_is_finished_on_the_host(local: SupervisorMana
 
 
 async def test_a_killed_console_leaves_nothing_half_done(
-    local: SupervisorManager, each_daemon: Daemon
+    local: SupervisorManager, each_daemon: Daemon, way: str
 ) -> None:
     before = (await local.observe("slow")).identity
-    argv = [sys.executable, "-c", CONSOLE, f"unix:{each_daemon.socket}"]
+    argv = [sys.executable, "-c", CONSOLE, f"unix:{each_daemon.socket}", way]
     console = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE)
     assert console.stdout is not None
     assert await console.stdout.readline() == b"stopping\n"
