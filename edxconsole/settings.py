@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field
-
-from edxconsole.errors import SettingsError
 
 
 def state_dir() -> Path:
@@ -47,29 +44,25 @@ def _xdg(variable: str, usual: str) -> Path:
     return (Path(base) if base.startswith("/") else home_dir() / usual) / "edxconsole"
 
 
-class Settings(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """The operator's own preferences, from settings.yaml in the config directory."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", title="edxconsole settings.yaml")
 
     theme: str | None = None
     """a Textual theme or one of ours"""
     ascii: bool = False
     """no characters beyond ASCII on screen"""
-    arm_minutes: float = Field(default=5.0, gt=0, le=60)
+    arm_minutes: float = 5.0
     """how long arming lasts"""
-    keys: dict[str, str] = Field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
     """command id -> key"""
 
 
 def load_settings(path: Path | None = None) -> Settings:
     """The preferences; the defaults when there is no file. Raises SettingsError."""
-    from edxconsole.yamlfile import read_yaml, validate
-
     path = path or config_dir() / "settings.yaml"
     if not path.exists():
         return Settings()
-    document = read_yaml(path)
-    settings = validate(document, Settings)
-    document.raise_problems(SettingsError)
-    return settings or Settings()
+    from edxconsole.settingsfile import read_settings
+
+    return read_settings(path)

@@ -12,13 +12,15 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from edxconsole.errors import EdxconsoleError
 from edxconsole.yamlwords import expectation, found, suggest
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
@@ -26,7 +28,7 @@ MAX_NODES = 50_000
 MAX_REPORTED = 25
 
 Key = tuple[str | int, ...]
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound="BaseModel")
 
 HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 """Control, C1, zero-width and bidirectional characters: they could rewrite what a terminal shows."""
@@ -122,6 +124,8 @@ def validate(document: Document, model: type[M]) -> M | None:
         document.problems.append(Problem(0, (), "is empty"))
     if document.data is None:
         return None
+    from pydantic import ValidationError
+
     try:
         return model.model_validate(document.data)
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edxconsole.cluster.model import HostSnapshot, Link, State
@@ -86,7 +86,7 @@ async def _unreached(entry: Host, inventory: Inventory, host: HostSnapshot, time
         ]
     findings = _steps(error)
     if entry.transport == "asyncssh" and _may_be_the_library(error):
-        other = await _try(entry.model_copy(update={"transport": "paramiko"}), inventory, timeout)
+        other = await _try(replace(entry, transport="paramiko"), inventory, timeout)
         if other is None:
             remedy = "add `transport: paramiko` to this host in hosts.yaml"
             findings.append(Finding("paramiko", State.DEGRADED, "the other SSH library gets through", remedy))

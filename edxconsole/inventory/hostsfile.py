@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from edxconsole.inventory.model import Environment, TransportKind
-from edxconsole.inventory.names import Address, FilePath, HostName, UserName
+from edxconsole.inventory.names import (
+    ADDRESS,
+    HOST_NAME,
+    PLAIN_PATH,
+    USER_NAME,
+    check_address,
+    check_host_name,
+    check_path,
+    check_user,
+)
+from edxconsole.inventory.said import Said
+
+HostName = Annotated[
+    str, AfterValidator(check_host_name), WithJsonSchema({"type": "string", "pattern": HOST_NAME})
+]
+Address = Annotated[
+    str, AfterValidator(check_address), WithJsonSchema({"type": "string", "pattern": ADDRESS})
+]
+UserName = Annotated[
+    str, AfterValidator(check_user), WithJsonSchema({"type": "string", "pattern": USER_NAME})
+]
+FilePath = Annotated[
+    str, AfterValidator(check_path), WithJsonSchema({"type": "string", "pattern": PLAIN_PATH})
+]
 
 
 class HostDefaults(BaseModel):
@@ -71,3 +94,19 @@ class HostsFile(BaseModel):
     catalog: FilePath | None = Field(
         default=None, description="a file or directory of component YAML that adds to the built-in catalog"
     )
+
+    def said(self) -> Said:
+        """The same as plain data."""
+        return Said(
+            cluster=self.cluster,
+            environment=self.environment,
+            defaults=_given(self.defaults),
+            hosts={name: _given(body) for name, body in self.hosts.items()},
+            groups=self.groups or {},
+            expect=self.expect or {},
+            catalog=self.catalog,
+        )
+
+
+def _given(body: HostDefaults | None) -> dict[str, Any]:
+    return body.model_dump(exclude_none=True) if body else {}

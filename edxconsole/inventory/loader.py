@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from edxconsole.errors import InventoryError
-from edxconsole.inventory.hostsfile import HostBody, HostDefaults, HostsFile
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.inventory.names import check_host_name
+from edxconsole.inventory.said import Said, said_plainly
 from edxconsole.settings import config_dir
-from edxconsole.yamlfile import Document, read_yaml, validate
+from edxconsole.yamlfile import Document, read_yaml
 from edxconsole.yamlwords import suggest
 
 RESERVED = "all"
@@ -57,28 +57,39 @@ def load_inventory(path: Path, components: Collection[str] | None = None) -> Inv
     Raises InventoryError whose cause has one line per mistake: file, line, key, found, expected.
     """
     document = read_yaml(path)
-    typed = validate(document, HostsFile)
-    if typed is None:
+    said = _said(document)
+    if said is None:
         document.raise_problems(InventoryError)
         raise InventoryError(f"{path}: can't be used")
-    groups = _groups(document, typed)
-    _check_hosts(document, typed)
-    _check_expect(document, typed, components)
+    groups = _groups(document, said)
+    _check_hosts(document, said)
+    _check_expect(document, said, components)
     document.raise_problems(InventoryError)
     base = path.absolute().parent
     return Inventory(
         path=path,
-        cluster=typed.cluster,
-        environment=typed.environment,
-        hosts={name: _host(name, body, typed.defaults, base) for name, body in typed.hosts.items()},
+        cluster=said.cluster,
+        environment=said.environment,
+        hosts={name: _host(name, said.defaults | body, base) for name, body in said.hosts.items()},
         groups=groups,
-        expect=typed.expect or {},
-        catalog=_resolve(typed.catalog, base),
+        expect=said.expect,
+        catalog=_resolve(said.catalog, base),
     )
 
 
-def _host(name: str, body: HostBody | None, defaults: HostDefaults | None, base: Path) -> Host:
-    said = _said(defaults) | _said(body)
+def _said(document: Document) -> Said | None:
+    """What the file says; None when it has mistakes of type or name, which are added to the document."""
+    said = said_plainly(document.data)
+    if said is not None:
+        return said
+    from edxconsole.inventory.hostsfile import HostsFile
+    from edxconsole.yamlfile import validate
+
+    typed = validate(document, HostsFile)
+    return typed.said() if typed is not None else None
+
+
+def _host(name: str, said: dict[str, Any], base: Path) -> Host:
     for key in ("identity_file", "known_hosts", "ssh_config"):
         if key in said:
             said[key] = _resolve(said[key], base)
@@ -91,28 +102,24 @@ def _host(name: str, body: HostBody | None, defaults: HostDefaults | None, base:
     return Host(name=name, **said)
 
 
-def _said(model: HostDefaults | None) -> dict[str, Any]:
-    return model.model_dump(exclude_none=True) if model else {}
-
-
 def _resolve(text: str | None, base: Path) -> Path | None:
     return base / Path(os.path.expanduser(text)) if text is not None else None
 
 
-def _groups(document: Document, typed: HostsFile) -> dict[str, tuple[str, ...]]:
+def _groups(document: Document, said: Said) -> dict[str, tuple[str, ...]]:
     """Groups with their patterns expanded, in file order of the hosts they name."""
     result: dict[str, tuple[str, ...]] = {}
-    for group, members in (typed.groups or {}).items():
+    for group, members in said.groups.items():
         if group == RESERVED:
             document.report(("groups", group), "a group can't be called 'all', that is every host already")
-        elif group in typed.hosts and members != (group,):
+        elif group in said.hosts and members != (group,):
             text = f"a group can't be called {group!r}, that is a host; only that host alone may be in it"
             document.report(("groups", group), text)
         found: dict[str, None] = {}
         for index, member in enumerate(members):
-            matched = match_names(member, typed.hosts)
+            matched = match_names(member, said.hosts)
             if not matched:
-                text = f"no host is called {member!r}{suggest(member, typed.hosts)}"
+                text = f"no host is called {member!r}{suggest(member, said.hosts)}"
                 document.report(("groups", group, index), text)
             found.update(dict.fromkeys(matched))
         result[group] = tuple(found)
@@ -124,30 +131,26 @@ def match_names(pattern: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if fnmatchcase(name, pattern)]
 
 
-def _check_hosts(document: Document, typed: HostsFile) -> None:
-    if RESERVED in typed.hosts:
+def _check_hosts(document: Document, said: Said) -> None:
+    if RESERVED in said.hosts:
         document.report(("hosts", RESERVED), "a host can't be called 'all', that is every host in selectors")
-    for name, body in typed.hosts.items():
-        if body is None:
-            continue
-        if body.transport == "local":
+    for name, body in said.hosts.items():
+        if body.get("transport") == "local":
             for key in ("address", "jump", "port", "user"):
-                if getattr(body, key) is not None:
+                if key in body:
                     document.report(("hosts", name, key), f"a local host has no {key}; remove it")
-        if body.jump == name:
+        if body.get("jump") == name:
             document.report(("hosts", name, "jump"), "a host can't be its own jump host")
-        elif (loop := _jump_loop(typed, name)) is not None:
+        elif (loop := _jump_loop(said, name)) is not None:
             document.report(("hosts", name, "jump"), f"jump hosts go round in a circle: {loop}")
 
 
-def _jump_loop(typed: HostsFile, start: str) -> str | None:
+def _jump_loop(said: Said, start: str) -> str | None:
     """ "a -> b -> a" when following `jump:` from start comes back to it."""
-    default = typed.defaults.jump if typed.defaults else None
     seen, name = [start], start
     while True:
-        body = typed.hosts.get(name)
-        jump = (body.jump if body else None) or default
-        if jump is None or jump == name or jump not in typed.hosts:
+        jump = (said.defaults | said.hosts[name]).get("jump")
+        if jump is None or jump == name or jump not in said.hosts:
             return None
         if jump in seen:
             return " -> ".join([*seen, jump]) if jump == start else None
@@ -155,9 +158,9 @@ def _jump_loop(typed: HostsFile, start: str) -> str | None:
         name = jump
 
 
-def _check_expect(document: Document, typed: HostsFile, components: Collection[str] | None) -> None:
-    places = [*typed.hosts, *(typed.groups or {})]
-    for place, ids in (typed.expect or {}).items():
+def _check_expect(document: Document, said: Said, components: Collection[str] | None) -> None:
+    places = [*said.hosts, *said.groups]
+    for place, ids in said.expect.items():
         try:
             check_host_name(place)
             wrong = "" if place in places else f"no host or group is called {place!r}{suggest(place, places)}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field
 
 
 class Environment(StrEnum):
@@ -20,15 +19,14 @@ class Environment(StrEnum):
 TransportKind = Literal["asyncssh", "paramiko", "local"]
 
 
-class Host(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Host:
     """One host, with the inventory's defaults already applied."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     address: str | None = None
     """None: `name` is an alias that ssh_config resolves"""
-    port: int | None = Field(default=None, ge=1, le=65535)
+    port: int | None = None
     user: str | None = None
     jump: str | None = None
     """another host of this inventory, or an ssh_config alias"""
@@ -45,18 +43,17 @@ class Host(BaseModel):
     """an interpreter path for the probe, when the usual places don't do"""
 
 
-class Inventory(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
     """A whole hosts.yaml after loading: hosts in file order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path | None = None
     cluster: str = "cluster"
     environment: Environment = Environment.PRODUCTION
     """production when not said: the careful default"""
     hosts: dict[str, Host]
-    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    expect: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    expect: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """group or host -> component ids"""
     catalog: Path | None = None
     """a file or directory of component YAML that adds to the built-in catalog"""

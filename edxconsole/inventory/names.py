@@ -7,9 +7,6 @@ ProxyCommand characters are refused (compare CVE-2023-51385).
 from __future__ import annotations
 
 import re
-from typing import Annotated
-
-from pydantic import AfterValidator, WithJsonSchema
 
 from edxconsole.yamlwords import found
 
@@ -47,17 +44,3 @@ def check_user(value: str) -> str:
 def check_path(value: str) -> str:
     """A path, not beginning with '-'. Raises ValueError in words."""
     return _check(PLAIN_PATH, "a path", value)
-
-
-HostName = Annotated[
-    str, AfterValidator(check_host_name), WithJsonSchema({"type": "string", "pattern": HOST_NAME})
-]
-Address = Annotated[
-    str, AfterValidator(check_address), WithJsonSchema({"type": "string", "pattern": ADDRESS})
-]
-UserName = Annotated[
-    str, AfterValidator(check_user), WithJsonSchema({"type": "string", "pattern": USER_NAME})
-]
-FilePath = Annotated[
-    str, AfterValidator(check_path), WithJsonSchema({"type": "string", "pattern": PLAIN_PATH})
-]

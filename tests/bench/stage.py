@@ -7,6 +7,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,5 +76,5 @@ def stand_aside(hosts: Sequence[LabHost]) -> None:
 def many_names(inventory: Inventory, count: int) -> Inventory:
     """`count` names for the hosts there are, in turn: so many logins, on fewer machines."""
     real = list(inventory.hosts.values())
-    named = (real[i % len(real)].model_copy(update={"name": f"host{i + 1}"}) for i in range(count))
-    return inventory.model_copy(update={"hosts": {host.name: host for host in named}})
+    named = (replace(real[i % len(real)], name=f"host{i + 1}") for i in range(count))
+    return replace(inventory, hosts={host.name: host for host in named})

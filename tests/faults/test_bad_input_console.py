@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ class Bad:
     def yaml(self, *names: str) -> Path:
         inventory = self.lab.inventory()
         chosen = {n: self.entries[n] for n in names} if names else self.entries
-        return self.lab.hosts_yaml(inventory.model_copy(update={"hosts": chosen}))
+        return self.lab.hosts_yaml(replace(inventory, hosts=chosen))
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def bad(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     hosts["refused"].refuse_ssh()
     entries = dict(module_lab.inventory().hosts)
 
-    def change(name: str, **fields: object) -> None:
-        entries[name] = entries.get(name, entries["good"]).model_copy(update={"name": name, **fields})
+    def change(name: str, **fields: Any) -> None:
+        entries[name] = replace(entries.get(name, entries["good"]), name=name, **fields)
 
     change("stranger", known_hosts=directory / "nobody")
     change("changed", known_hosts=directory / "others")

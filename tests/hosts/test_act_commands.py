@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def console(cluster: LabCluster, tmp_path: Path) -> Console:
 
 @pytest.fixture
 def production(cluster: LabCluster, tmp_path: Path) -> Console:
-    careful = cluster.inventory().model_copy(update={"environment": Environment.PRODUCTION})
+    careful = replace(cluster.inventory(), environment=Environment.PRODUCTION)
     return Console(cluster.lab.hosts_yaml(careful), tmp_path)
 
 

@@ -6,11 +6,11 @@ import json
 import select
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edxconsole.inventory.model import Inventory
 from tests.lab.cluster import LabCluster
 from tests.lab.console import Console
 from tests.lab.host import LabHost
@@ -113,8 +113,8 @@ def test_check_finds_nothing_out_of_reach(console: Console) -> None:
 
 def test_one_dead_host_does_not_hide_the_others(cluster: LabCluster, tmp_path: Path) -> None:
     inventory = cluster.inventory()
-    dead = inventory.hosts["app2"].model_copy(update={"port": 9})
-    changed = Inventory.model_validate(inventory.model_dump() | {"hosts": {**inventory.hosts, "app2": dead}})
+    dead = replace(inventory.hosts["app2"], port=9)
+    changed = replace(inventory, hosts={**inventory.hosts, "app2": dead})
     console = Console(cluster.lab.hosts_yaml(changed), tmp_path)
     body = console.json("status", status=3)
     links = {h["name"]: h["link"] for h in body["hosts"]}

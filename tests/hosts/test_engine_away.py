@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +28,9 @@ def seconds(back: float, way: str) -> None:
     assert back < 3 + NOISE
 
 
-def blackholed(like: Host, count: int, **changes: object) -> dict[str, Host]:
+def blackholed(like: Host, count: int, **changes: Any) -> dict[str, Host]:
     """Hosts at an address whose machine swallows every packet."""
-    made = (like.model_copy(update={"name": f"dead{i}", "port": 2000 + i, **changes}) for i in range(count))
+    made = (replace(like, name=f"dead{i}", port=2000 + i, **changes) for i in range(count))
     return {host.name: host for host in made}
 
 

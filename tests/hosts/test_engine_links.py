@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,8 @@ async def test_a_wrong_key_is_refused_and_not_tried_again_by_itself(lab: Lab, tm
 async def test_an_unreachable_host_delays_nobody(lab: Lab, tmp_path: Path) -> None:
     good = lab.host()
     known = lab.inventory()
-    nowhere = known.hosts[good.name].model_copy(update={"name": "nowhere", "address": "10.77.255.250"})
-    inventory = known.model_copy(update={"hosts": known.hosts | {"nowhere": nowhere}})
+    nowhere = replace(known.hosts[good.name], name="nowhere", address="10.77.255.250")
+    inventory = replace(known, hosts=known.hosts | {"nowhere": nowhere})
     began = time.monotonic()
     async with Engine(inventory, CATALOG, journal=tmp_path / "journal") as engine:
         live = Watched(engine)

@@ -285,7 +285,7 @@ async def test_failing_proxy_command_tells_its_last_words(
 async def test_many_hosts_share_one_jump_connection(reach: Reach, lab: SshLab) -> None:
     bastion, target = lab.sshd(), lab.sshd()
     known = reach.known(bastion, target)
-    reach.hosts["bastion"] = reach.host(bastion, "bastion", known_hosts=known).model_copy()
+    reach.hosts["bastion"] = reach.host(bastion, "bastion", known_hosts=known)
     reach.known(bastion, target)
     hosts = [reach.host(target, f"app{i}", jump="bastion") for i in range(12)]
     reach.known(bastion, target)

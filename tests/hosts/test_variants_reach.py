@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,9 +125,9 @@ async def test_behind_two_jump_hosts(lab: Lab, tmp_path: Path) -> None:
     outer, target = made["outer"], made["target"]
     plain = lab.inventory()
     hosts = dict(plain.hosts)
-    hosts["inner"] = hosts["inner"].model_copy(update={"jump": "outer"})
-    hosts["target"] = hosts["target"].model_copy(update={"jump": "inner"})
-    inventory = plain.model_copy(update={"hosts": hosts})
+    hosts["inner"] = replace(hosts["inner"], jump="outer")
+    hosts["target"] = replace(hosts["target"], jump="inner")
+    inventory = replace(plain, hosts=hosts)
     catalog = await asyncio.to_thread(load_catalog)
     async with Engine(inventory, catalog, hosts=["target"], journal=tmp_path / "journal") as engine:
         await engine.wait_settled(30)
@@ -151,8 +152,8 @@ def with_bad(inventory: Inventory, lab: Lab, bad: LabHost) -> Inventory:
     """The same, `bad` with a key that nobody has authorized."""
     stranger = lab.directory / "stranger"
     hosts = dict(inventory.hosts)
-    hosts[bad.name] = hosts[bad.name].model_copy(update={"identity_file": stranger})
-    return inventory.model_copy(update={"hosts": hosts})
+    hosts[bad.name] = replace(hosts[bad.name], identity_file=stranger)
+    return replace(inventory, hosts=hosts)
 
 
 async def test_twenty_hosts_three_of_them_bad(lab: Lab, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 
 from edxconsole.demo.namespaces import Net
-from edxconsole.inventory.model import Environment, Inventory
+from edxconsole.inventory.model import Environment, Host, Inventory
 from tests.lab import network
 from tests.lab.host import HostOptions, LabHost, make_key
 
@@ -107,10 +108,7 @@ class Lab:
         document = {
             "cluster": inventory.cluster,
             "environment": str(inventory.environment),
-            "hosts": {
-                name: host.model_dump(mode="json", exclude={"name"}, exclude_none=True, exclude_defaults=True)
-                for name, host in inventory.hosts.items()
-            },
+            "hosts": {name: _as_said(host) for name, host in inventory.hosts.items()},
         }
         for section in ("groups", "expect"):
             if content := getattr(inventory, section):
@@ -119,3 +117,14 @@ class Lab:
         path.write_text(yaml.safe_dump(document, sort_keys=False))
         path.chmod(0o600)
         return path
+
+
+def _as_said(host: Host) -> dict[str, Any]:
+    """A host's entry in hosts.yaml: what differs from what is usual."""
+    given = {field.name: getattr(host, field.name) for field in fields(host) if field.name != "name"}
+    usual = Host(name=host.name)
+    return {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in given.items()
+        if value != getattr(usual, key)
+    }

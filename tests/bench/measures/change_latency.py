@@ -8,7 +8,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edxconsole.catalog.loader import load_catalog
 from edxconsole.cluster.model import ClusterSnapshot
@@ -90,8 +90,8 @@ def _inventory(cluster: LabCluster, slow: str | None) -> Inventory:
     if slow is None:
         return inventory
     hosts = dict(inventory.hosts)
-    hosts["app2"] = hosts["app2"].model_copy(update={"python": slow})
-    return inventory.model_copy(update={"hosts": hosts})
+    hosts["app2"] = replace(hosts["app2"], python=slow)
+    return replace(inventory, hosts=hosts)
 
 
 async def _model(cluster: LabCluster, inventory: Inventory, stage: Stage, slow: bool) -> Found:

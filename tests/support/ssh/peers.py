@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.transport.base import Transport
@@ -67,8 +67,8 @@ class Reach:
         path.write_text("".join(s.known_hosts_line() for s in servers))
         return path
 
-    def host(self, server: Sshd, name: str = "web1", **more: object) -> Host:
-        said: dict[str, object] = {
+    def host(self, server: Sshd, name: str = "web1", **more: Any) -> Host:
+        said: dict[str, Any] = {
             "name": name,
             "address": server.address,
             "port": server.port,
@@ -77,7 +77,7 @@ class Reach:
             "known_hosts": self.known(server),
             "transport": self.kind,
         }
-        host = Host.model_validate(said | more)
+        host = Host(**(said | more))
         self.hosts[name] = host
         return host
 

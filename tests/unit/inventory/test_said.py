@@ -1,0 +1,98 @@
+"""The quick way to a hosts.yaml accepts nothing that the careful one refuses, and reads the same from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edxconsole.inventory.hostsfile import HostBody, HostsFile
+from edxconsole.inventory.said import said_plainly
+from edxconsole.yamlfile import read_yaml
+
+EXAMPLE = Path(__file__).parents[3] / "hosts.yaml"
+
+BODY: dict[str, Any] = {
+    "address": "192.0.2.1",
+    "port": 22,
+    "user": "ops",
+    "jump": "gate",
+    "proxy_command": "nc %h %p",
+    "transport": "paramiko",
+    "become": "none",
+    "identity_file": "~/.ssh/id",
+    "known_hosts": "/k",
+    "ssh_config": "c",
+    "legacy_algorithms": True,
+    "python": "/usr/bin/python3",
+}
+FULL: dict[str, Any] = {
+    "cluster": "campus",
+    "environment": "staging",
+    "defaults": {key: BODY[key] for key in BODY if key != "address"},
+    "hosts": {"a": BODY, "b": None, "c": {}},
+    "groups": {"g": ["a", "b*"]},
+    "expect": {"a": ["lms"]},
+    "catalog": "./components",
+}
+
+words = st.one_of(
+    st.sampled_from(
+        ["a", "22", "true", "sudo", "local", "asyncssh", "staging", "-oX", "a b", "~/x", "a@b", ""]
+    ),
+    st.text(max_size=3),
+)
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-1, 70_000),
+    st.floats(0, 100),
+    words,
+    st.lists(words, max_size=2),
+    st.dictionaries(words, words, max_size=2),
+)
+
+
+def mostly(right: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Some of these keys, most with their right value."""
+    return st.fixed_dictionaries(
+        {}, optional={key: st.one_of(st.just(value), st.just(value), values) for key, value in right.items()}
+    )
+
+
+hosts = st.dictionaries(
+    st.one_of(st.just("a"), words), st.one_of(st.none(), mostly(BODY), values), max_size=2
+)
+lists = st.dictionaries(words, st.one_of(st.lists(words, max_size=2), values), max_size=2)
+files = st.builds(
+    lambda file, name, section, hosts: {"hosts": hosts, **file, name: section},
+    mostly(FULL),
+    st.sampled_from(["extra", "groups", "expect", "defaults"]),
+    st.one_of(lists, mostly(BODY)),
+    hosts,
+)
+
+
+@given(st.one_of(files, values))
+def test_what_is_accepted_quickly_means_the_same(data: Any) -> None:
+    said = said_plainly(data)
+    if said is not None:
+        assert HostsFile.model_validate(data).said() == said
+
+
+@pytest.mark.parametrize("key", FULL)
+def test_every_right_section_is_accepted_quickly(key: str) -> None:
+    data = {"hosts": FULL["hosts"], key: FULL[key]}
+    assert said_plainly(data) == HostsFile.model_validate(data).said()
+
+
+def test_every_key_of_a_host_is_known_to_both() -> None:
+    assert set(BODY) == set(HostBody.model_fields)
+    assert set(FULL) == set(HostsFile.model_fields)
+
+
+def test_our_own_example_is_accepted_quickly() -> None:
+    assert said_plainly(read_yaml(EXAMPLE).data) is not None
