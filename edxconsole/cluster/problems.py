@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from edxconsole.cluster.instances import NOT_YET
+from edxconsole.cluster.levels import DISK_CRITICAL, DISK_FULL, MEMORY_LOW
 from edxconsole.cluster.model import HostSnapshot, HostVitals, Instance, Link, Problem, State
 
-DISK_FULL = 0.90
-DISK_CRITICAL = 0.98
-MEMORY_LOW = 0.05
 SKEW = 1.0
 """seconds; above it merged logs and times lie"""
 
