@@ -1,5 +1,5 @@
 # edxconsole probe, continued: files followed through rotations, read, searched.
-# Sent by launcher.py after agent.py, as one program with it: the names not defined here are there.
+# Sent by launcher.py as one program with agent_base.py: the names not defined here are there.
 # ruff: noqa
 # mypy: ignore-errors
 # fmt: off

@@ -32,8 +32,17 @@ INTERPRETERS = (
     "/edx/app/supervisor/venvs/supervisor/bin/python",
 )
 
-AGENT = ("agent.py", "agent_supervisor.py", "agent_files.py")
-"""one program in three files, in this order"""
+AGENT = (
+    "agent_base.py",
+    "agent_masks.py",
+    "agent_processes.py",
+    "agent_listeners.py",
+    "agent_vitals.py",
+    "agent_supervisor.py",
+    "agent_files.py",
+    "agent.py",
+)
+"""one program, one subject per file, in this order"""
 
 _BOOT = (
     "import os,zlib\n"
