@@ -14,11 +14,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edxconsole.catalog.model import Catalog
+from edxconsole.catalog.builtin import built_in_ids
+from edxconsole.inventory.loader import find_inventory, load_inventory
 from edxconsole.inventory.model import Inventory
-from edxconsole.settings import Settings
+from edxconsole.settings import load_settings
 
 if TYPE_CHECKING:
+    from edxconsole.catalog.model import Catalog
     from edxconsole.engine import Engine, EngineThread
     from edxconsole.transport.base import Prompter
 
@@ -28,21 +30,11 @@ _ENVIRONMENT = {"TEXTUAL_FPS": "120", "TEXTUAL_ANIMATIONS": "none", "ESCDELAY": 
 """read by Textual when it is imported"""
 
 
-def run_app(
-    hosts: Path | None = None,
-    *,
-    catalog: Catalog | None = None,
-    inventory: Inventory | None = None,
-    settings: Settings | None = None,
-    read_only: bool = False,
-) -> int:
+def run_app(hosts: Path | None = None, *, read_only: bool = False) -> int:
     """Run the console until the operator leaves it; returns the exit status.
 
     Args:
         hosts: the inventory file; None looks in the usual places.
-        catalog: what is looked for; None is the built-in one and hosts.yaml's additions.
-        inventory: already loaded (the demo does).
-        settings: the operator's preferences; None reads them.
         read_only: this console can't be armed.
 
     Raises:
@@ -57,12 +49,11 @@ def run_app(
     from widgets.clock import Clock
     from widgets.driver import PatientDriver
 
-    settings = settings or _settings()
-    catalog = catalog or _catalog()
-    inventory = inventory or _inventory(hosts, catalog)
+    settings = load_settings()
+    inventory, catalog = _cluster(hosts)
     prompter = ModalPrompter()
-    engine = LateEngine(inventory, catalog, prompter, read_only=read_only)
-    bridge = Bridge(engine, inventory, catalog, Clock(), read_only=read_only, notice=demo_notice(inventory))
+    engine = LateEngine(inventory, prompter, catalog=catalog, read_only=read_only)
+    bridge = Bridge(engine, inventory, Clock(), read_only=read_only, notice=demo_notice(inventory))
     app = EdxConsole(
         bridge,
         settings=settings,
@@ -82,25 +73,45 @@ class LateEngine:
     """An EngineThread whose engine is imported, in a thread, only when it is started.
 
     The engine and the SSH library cost as much to import as Textual: the first frame comes first.
+
+    Args:
+        inventory: whom to connect to.
+        prompter: what the engine asks the operator with.
+        catalog: what is looked for; None is the built-in one, read when the engine is imported.
+        read_only: the engine can't be armed.
     """
 
     def __init__(
-        self, inventory: Inventory, catalog: Catalog, prompter: Prompter, *, read_only: bool = False
+        self,
+        inventory: Inventory,
+        prompter: Prompter,
+        *,
+        catalog: Catalog | None = None,
+        read_only: bool = False,
     ) -> None:
-        self._make = (inventory, catalog, prompter)
+        self._make = (inventory, prompter, catalog)
         self._read_only = read_only
         self._thread: EngineThread | None = None
+        self._failure: Exception | None = None
         self._importer = threading.Thread(target=self._import, name="engine-import", daemon=True)
 
     def _import(self) -> None:
+        try:
+            self._thread = self._started()
+        except Exception as error:  # noqa: BLE001 - told by `engine`, in the thread that can say it
+            self._failure = error
+
+    def _started(self) -> EngineThread:
+        from edxconsole.catalog.loader import load_catalog
         from edxconsole.engine import Engine, EngineThread
 
-        inventory, catalog, prompter = self._make
+        inventory, prompter, given = self._make
+        catalog = given or load_catalog()
         thread = EngineThread(
             lambda: Engine(inventory, catalog, prompter=prompter, read_only=self._read_only)
         )
         thread.start()
-        self._thread = thread
+        return thread
 
     def start(self) -> None:
         """Returns at once."""
@@ -108,7 +119,9 @@ class LateEngine:
 
     @property
     def engine(self) -> Engine:
-        """Raises RuntimeError until it is there."""
+        """Raises RuntimeError until it is there, ImportError when it never will be."""
+        if self._failure is not None:
+            raise ImportError("the engine can't be started") from self._failure
         if self._thread is None:
             raise RuntimeError("the engine is still being imported")
         return self._thread.engine
@@ -127,12 +140,6 @@ class LateEngine:
             self._thread.stop(timeout)
 
 
-def _settings() -> Settings:
-    from edxconsole.settings import load_settings
-
-    return load_settings()
-
-
 def demo_notice(inventory: Inventory) -> str:
     """What must be said of this cluster on every screen: of a demo, what is not real; "" otherwise."""
     if inventory.path is None or not (inventory.path.parent / "demo.json").is_file():
@@ -142,13 +149,12 @@ def demo_notice(inventory: Inventory) -> str:
     return notice(inventory.path) or ""
 
 
-def _catalog() -> Catalog:
-    from edxconsole.catalog.loader import load_catalog
+def _cluster(hosts: Path | None) -> tuple[Inventory, Catalog | None]:
+    """The inventory and its catalog; None for the built-in one, which the first frame can do without."""
+    inventory = load_inventory(find_inventory(hosts))
+    expected = {component for components in inventory.expect.values() for component in components}
+    if inventory.catalog is None and expected <= built_in_ids():
+        return inventory, None
+    from edxconsole.commands.opening import load_cluster
 
-    return load_catalog()
-
-
-def _inventory(hosts: Path | None, catalog: Catalog) -> Inventory:
-    from edxconsole.inventory.loader import find_inventory, load_inventory
-
-    return load_inventory(find_inventory(hosts), catalog.components)
+    return load_cluster(hosts)

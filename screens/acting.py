@@ -37,7 +37,7 @@ class Acting:
 
     async def act(self, target: Target, start: Callable[[PlanRun], object]) -> None:
         """From the verb to the confirmed run, which `start` runs in a worker of its own."""
-        known = self._bridge.catalog.get(target.component)
+        known = self._bridge.component(target.component)
         able = await self._capabilities(target)
         verb = await self._app.push_screen_wait(ActionModal(target, known, able, self._bridge.is_armed))
         if verb is None:

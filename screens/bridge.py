@@ -11,7 +11,6 @@ import concurrent.futures
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
 from edxconsole.inventory.model import Inventory
 from widgets.bars import Armed
@@ -19,6 +18,7 @@ from widgets.change_list import Changes
 from widgets.clock import Clock
 
 if TYPE_CHECKING:
+    from edxconsole.catalog.model import Component
     from edxconsole.engine import Engine
 
 T = TypeVar("T")
@@ -42,7 +42,6 @@ class Bridge:
     Args:
         handle: the engine's thread, not yet started.
         inventory: which hosts, known before anything is connected.
-        catalog: names and facts of components.
         clock: what time it is.
         read_only: this console can't be armed.
         notice: what must be said of this cluster on every screen, e.g. what a demo only imitates.
@@ -52,7 +51,6 @@ class Bridge:
         self,
         handle: EngineHandle,
         inventory: Inventory,
-        catalog: Catalog,
         clock: Clock,
         *,
         read_only: bool = False,
@@ -62,9 +60,9 @@ class Bridge:
         self.read_only = read_only
         self.notice = notice
         self.inventory = inventory
-        self.catalog = catalog
         self.clock = clock
-        self.titles = {name: component.title for name, component in catalog.components.items()}
+        self.titles: dict[str, str] = {}
+        """of components, by their id; there once the engine is"""
         self.cluster = waiting(inventory, clock.now())
         self.changed: float | None = None
         self.changes = Changes()
@@ -83,6 +81,10 @@ class Bridge:
             raise RuntimeError("the engine is still starting")
         return self._engine
 
+    def component(self, name: str) -> Component | None:
+        """What the catalog knows of a component; nothing before the engine is there."""
+        return self._engine.catalog.get(name) if self._engine is not None else None
+
     async def open(self, wake: Callable[[], None]) -> None:
         """Start the engine; from then on `wake` is called in this loop after changes."""
         loop = asyncio.get_running_loop()
@@ -97,6 +99,7 @@ class Bridge:
                 self._engine = self._handle.engine
             except RuntimeError:
                 await asyncio.sleep(_POLL)
+        self.titles = {name: c.title for name, c in self._engine.catalog.components.items()}
         self._unsubscribe = self._engine.subscribe(signal)
         wake()
 

@@ -22,6 +22,7 @@ from widgets.row_table import RowTable
 class ComponentScreen(LoggingScreen):
     """The cursor on an instance chooses whose evidence and log are shown; marked ones are followed too."""
 
+    CSS_PATH = ["component.tcss", "live.tcss"]  # noqa: RUF012
     KIND = "component"
     AUTO_FOCUS = "#instances"
 
@@ -67,7 +68,7 @@ class ComponentScreen(LoggingScreen):
         self.query_one(DetailView).show([*facts, *self._files()])
 
     def _files(self) -> Iterator[Fact]:
-        known = self.bridge.catalog.get(self.place.component)
+        known = self.bridge.component(self.place.component)
         if known is None:
             return
         for label, paths in (

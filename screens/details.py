@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from edxconsole.catalog.model import Component
 from edxconsole.cluster.model import HostSnapshot, Instance, Link
 from screens.bridge import Bridge
 from widgets.detail_view import Fact
 from widgets.ink import Role
 from widgets.states import STATE, link_look, state_on
 from widgets.words import since, size, span, told
+
+if TYPE_CHECKING:
+    from edxconsole.catalog.model import Component
 
 _BLANK = Fact("", "")
 _FINE = 60.0
@@ -57,7 +60,7 @@ def _reached(host: HostSnapshot) -> str:
 
 def component_facts(bridge: Bridge, host: HostSnapshot, component: str) -> Iterator[Fact]:
     """State with evidence and ages, and what the catalog knows."""
-    known = bridge.catalog.get(component)
+    known = bridge.component(component)
     instance = next((i for i in host.instances if i.component == component), None)
     yield Fact("component", f"{bridge.titles.get(component, component)} on {host.name}", Role.STRONG)
     if instance is None:

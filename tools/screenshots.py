@@ -64,18 +64,16 @@ async def until(what: str, holds: Callable[[], bool]) -> None:
 def make_app(hosts: Path) -> Any:
     """The console as `edxconsole` makes it, on a terminal that is only drawn."""
     from edxconsole.app import LateEngine, demo_notice
-    from edxconsole.catalog.loader import load_catalog
     from edxconsole.inventory.loader import load_inventory
     from screens.bridge import Bridge
     from screens.console import EdxConsole
     from screens.prompting import ModalPrompter
     from widgets.clock import Clock
 
-    catalog = load_catalog()
-    inventory = load_inventory(hosts, catalog.components)
+    inventory = load_inventory(hosts)
     prompter = ModalPrompter()
-    engine = LateEngine(inventory, catalog, prompter)
-    bridge = Bridge(engine, inventory, catalog, Clock(), notice=demo_notice(inventory))
+    engine = LateEngine(inventory, prompter)
+    bridge = Bridge(engine, inventory, Clock(), notice=demo_notice(inventory))
     return EdxConsole(bridge, prompter=prompter)
 
 

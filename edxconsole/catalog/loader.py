@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from edxconsole.catalog.builtin import BUILT_IN
 from edxconsole.catalog.model import Catalog, Component
 from edxconsole.errors import CatalogError
 from edxconsole.yamlfile import Document, Key, read_yaml, validate
 from edxconsole.yamlwords import found, suggest
 
-BUILT_IN = Path(__file__).parent / "components"
 COMPONENT_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
 MAX_FILES = 500
 

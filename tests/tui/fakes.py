@@ -195,9 +195,7 @@ def make_app(
     snapshot = snapshot or snapshots.cluster()
     inventory = snapshots.inventory(type_of(snapshot), names=tuple(snapshot.hosts))
     engine = FakeEngine(inventory, snapshots.catalog(), snapshot)
-    bridge = Bridge(
-        FakeHandle(engine), inventory, engine.catalog, engine.clock, read_only=read_only, notice=notice
-    )
+    bridge = Bridge(FakeHandle(engine), inventory, engine.clock, read_only=read_only, notice=notice)
     return EdxConsole(bridge, ascii_only=ascii_only, **options), engine
 
 
