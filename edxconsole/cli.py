@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -171,9 +172,16 @@ def _end_at_once_from_now_on() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _terminate(number: int, frame: object) -> None:
-    """End as on Ctrl-C, so that connections are closed and the terminal is given back."""
-    raise KeyboardInterrupt
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End as on Ctrl-C, so that connections are closed and the terminal is given back.
+
+    Whoever listens for Ctrl-C hears it: asyncio.run cancels its main task, where an exception out of
+    the blue would end whichever task or callback happens to run.
+    """
+    ctrl_c = signal.getsignal(signal.SIGINT)
+    if not callable(ctrl_c):
+        raise KeyboardInterrupt
+    ctrl_c(signal.SIGINT, frame)
 
 
 def _explain(error: BaseException) -> int:
