@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from edxconsole.catalog.model import Catalog, HealthSpec
@@ -21,6 +22,10 @@ DEARER = {"mysql": 3.0}
 """kinds that leave a trace at the service (Aborted_connects) are asked so many times less often"""
 AT_ONCE = 4
 """checks in flight per host"""
+PUBLISHED = 0.06
+"""seconds after which a change is in the snapshot"""
+LOOK = 15.0
+"""seconds after which it looks again what there is to ask, though nothing changed"""
 
 Key = tuple[str, str]
 
@@ -43,12 +48,15 @@ class HealthWatcher:
     async def run(self, host: HostPort) -> None:
         checks: dict[Key, _Check] = {}
         places = asyncio.Semaphore(AT_ONCE)
+        news = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(_tell_changes(host, news))
                 while True:
                     self._renew(host, checks)
-                    self._start_due(host, checks, places, group)
-                    await self._next(host, checks)
+                    self._start_due(host, checks, places, group, news)
+                    await _next(checks, news)
+                    news.clear()
         except* Exception as failures:  # noqa: BLE001 - raised again, without its group
             # One failure is what the session expects to hear; the others died of the same.
             raise failures.exceptions[0] from None
@@ -82,12 +90,14 @@ class HealthWatcher:
         checks: dict[Key, _Check],
         places: asyncio.Semaphore,
         group: asyncio.TaskGroup,
+        news: asyncio.Event,
     ) -> None:
         now = asyncio.get_running_loop().time()
         for key, check in checks.items():
             if check.due <= now and (check.running is None or check.running.done()):
                 check.due = now + self._random.uniform(*EVERY) * DEARER.get(check.spec.kind, 1.0)
                 check.running = group.create_task(self._ask(host, key[0], check, places))
+                check.running.add_done_callback(lambda _: news.set())
 
     async def _ask(self, host: HostPort, component: str, check: _Check, places: asyncio.Semaphore) -> None:
         async with places:
@@ -96,18 +106,22 @@ class HealthWatcher:
         if evidence.state is not State.UP:
             check.due = asyncio.get_running_loop().time() + self._random.uniform(0.7, 1.3) * HURRY
 
-    async def _next(self, host: HostPort, checks: dict[Key, _Check]) -> None:
-        """Wait for the next check that is due, or for a change on the host; at most a second, so
-        that a check made due by its own failure is not overslept."""
-        now = asyncio.get_running_loop().time()
-        wait = min((c.due - now for c in checks.values() if c.due > now), default=1.0)
-        try:
-            async with asyncio.timeout(max(0.05, min(wait, 1.0))):
-                await host.wait_change()
-                # The change is in the snapshot only after the next publication.
-                await asyncio.sleep(0.06)
-        except TimeoutError:
-            return
+
+async def _tell_changes(host: HostPort, news: asyncio.Event) -> None:
+    """Sets `news` whenever a change of the host is in its snapshot: just after the next publication."""
+    loop = asyncio.get_running_loop()
+    while True:
+        loop.call_later(PUBLISHED, news.set)
+        await host.wait_change()
+
+
+async def _next(checks: dict[Key, _Check], news: asyncio.Event) -> None:
+    """Wait for the next check that is due, for the end of one, or for a change of the host."""
+    now = asyncio.get_running_loop().time()
+    wait = min((c.due - now for c in checks.values() if c.due > now), default=LOOK)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(min(wait, LOOK)):
+            await news.wait()
 
 
 def _alive(host: HostPort, instance: Instance) -> bool:
