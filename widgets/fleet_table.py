@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edxconsole.cluster.levels import CPU_LEVELS, DISK_GRADES, LOAD_LEVELS, MEMORY_LEVELS
 from edxconsole.cluster.model import HostSnapshot, HostVitals, Link, State
 from widgets.cells import Cell, Column, Row, bar, cell, grade
 from widgets.clock import Clock
@@ -64,8 +65,8 @@ def host_row(host: HostSnapshot, look: Look) -> Row:
         link,
         _load(vitals),
         cell(f"{vitals.load[0] / max(1, vitals.cores):.2f}", Role.DIM),
-        _gauge(vitals.cpu, 0.8, 0.95),
-        _gauge(1 - vitals.mem_available / max(1, vitals.mem_total), 0.85, 0.95),
+        _gauge(vitals.cpu, CPU_LEVELS),
+        _gauge(1 - vitals.mem_available / max(1, vitals.mem_total), MEMORY_LEVELS),
         cell(size(vitals.mem_total), Role.DIM),
         *_disk(vitals),
         _services(host),
@@ -76,11 +77,11 @@ def host_row(host: HostSnapshot, look: Look) -> Row:
 
 def _load(vitals: HostVitals) -> Cell:
     per_core = vitals.load[0] / max(1, vitals.cores)
-    return cell(f"{vitals.load[0]:.2f}", grade(per_core, 1.0, 2.0, Role.TEXT))
+    return cell(f"{vitals.load[0]:.2f}", grade(per_core, *LOAD_LEVELS, Role.TEXT))
 
 
-def _gauge(fraction: float, warn: float, alarm: float) -> Cell:
-    role = grade(fraction, warn, alarm)
+def _gauge(fraction: float, levels: tuple[float, float]) -> Cell:
+    role = grade(fraction, *levels)
     number = Role.TEXT if role is Role.DIM else role
     return Cell((*bar(fraction, _BAR, role), (f"{fraction:5.0%}", number)))
 
@@ -90,7 +91,7 @@ def _disk(vitals: HostVitals) -> tuple[Cell, Cell]:
         return _NOTHING, _NOTHING
     fullest = max(vitals.disks, key=lambda d: 1 - d.free / max(1, d.total))
     used = 1 - fullest.free / max(1, fullest.total)
-    return _gauge(used, 0.85, 0.95), cell(fullest.mount, Role.DIM)
+    return _gauge(used, DISK_GRADES), cell(fullest.mount, Role.DIM)
 
 
 def _services(host: HostSnapshot) -> Cell:

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
 
+from edxconsole.cluster.levels import (
+    CPU_LEVELS,
+    DISK_CRITICAL,
+    DISK_FULL,
+    DISK_GRADES,
+    LOAD_LEVELS,
+    MEMORY_LEVELS,
+)
 from edxconsole.cluster.model import HostVitals
 from edxconsole.probe.frames import Disk
+
+REST = 10.0
+"""seconds for which a shown number stays while what is measured wanders about it: for all hosts the
+same ten, so that one frame shows what moved on any of them"""
+
+DISK_LEVELS = tuple(sorted((*DISK_GRADES, DISK_FULL, DISK_CRITICAL)))
+"""shares in use from which screens warn and problems begin"""
 
 
 def steady(shown: float, measured: float, *, absolute: float, relative: float = 0.0) -> float:
@@ -25,40 +43,114 @@ def cpu_percent(shown: float, measured: float) -> float:
     return shown if shown and abs(measured - shown) < max(1.0, 0.05 * shown) else float(round(measured))
 
 
-def steady_vitals(shown: HostVitals | None, new: HostVitals) -> HostVitals:
-    """The newest vitals, or `shown` itself when nothing moved that could be seen."""
-    if shown is None or shown.mem_total != new.mem_total or shown.cores != new.cores:
-        return new
-    calm = replace(
-        new,
-        load=_load(shown.load, new.load),
-        cpu=steady(shown.cpu, new.cpu, absolute=0.05, relative=0.1),
-        mem_available=steady_int(
-            shown.mem_available, new.mem_available, absolute=max(1, new.mem_total // 200)
-        ),
-        swap_free=steady_int(shown.swap_free, new.swap_free, absolute=max(1, new.swap_total // 100)),
-        disks=_disks(shown.disks, new.disks),
+class Move(IntEnum):
+    """What became of the shown vitals."""
+
+    NONE = 0
+    DRIFT = 1
+    """they follow what was measured; nothing that must be seen at once"""
+    RISE = 2
+    """something came to a level at which an operator is warned"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """How far a measured number must be from the shown one: absolute for CPU, also a share of what
+    is shown for CPU and load, shares of the total for the others."""
+
+    cpu: float
+    load: float
+    share: float
+    memory: float
+    swap: float
+    disk: float
+
+    def reached(self, shown: HostVitals, new: HostVitals) -> bool:
+        """Whether any number is so far from the shown one."""
+        loads = zip(shown.load, new.load, strict=True)
+        return (
+            abs(new.cpu - shown.cpu) >= max(self.cpu, self.share * shown.cpu)
+            or any(abs(n - s) >= max(self.load, self.share * s) for s, n in loads)
+            or _differ(shown.mem_available, new.mem_available, self.memory * new.mem_total)
+            or _differ(shown.swap_free, new.swap_free, self.swap * new.swap_total)
+            or _disks_differ(shown.disks, new.disks, self.disk)
+        )
+
+
+_NEAR = _Apart(cpu=0.05, load=0.1, share=0.1, memory=0.005, swap=0.01, disk=0.002)
+"""less than this is noise"""
+_FAR = _Apart(cpu=0.25, load=0.5, share=0.3, memory=0.05, swap=0.05, disk=0.01)
+"""this is not a wandering any more and does not wait for the rest to be over"""
+
+
+class CalmVitals:
+    """The vitals of one host as they are shown.
+
+    A measured number is shown when it is no noise: at once when it comes to a warning level or is far
+    from what is shown, else when the ten seconds in which something was shown are over.
+    """
+
+    def __init__(self) -> None:
+        self.shown: HostVitals | None = None
+        self._turn = 0
+
+    def take(self, new: HostVitals, now: float) -> Move:
+        """Take in what was measured at monotonic `now`."""
+        shown, turn = self.shown, int(now // REST)
+        if shown is None or _other_machine(shown, new):
+            move = Move.RISE
+        else:
+            move = self._move(shown, new, rested=turn != self._turn)
+        if move:
+            self.shown, self._turn = new, turn
+        return move
+
+    def _move(self, shown: HostVitals, new: HostVitals, *, rested: bool) -> Move:
+        if _rises(shown, new):
+            return Move.RISE
+        # One busy second is no news on a host whose CPU comes and goes all the time.
+        if bisect_right(CPU_LEVELS, new.cpu) > bisect_right(CPU_LEVELS, shown.cpu):
+            return Move.RISE if rested else Move.DRIFT
+        if not _NEAR.reached(shown, new):
+            return Move.NONE
+        return Move.DRIFT if rested or _FAR.reached(shown, new) else Move.NONE
+
+
+def _differ(shown: int, new: int, apart: float) -> bool:
+    return abs(new - shown) >= max(1.0, apart)
+
+
+def _disks_differ(shown: tuple[Disk, ...], new: tuple[Disk, ...], apart: float) -> bool:
+    return shown is not new and any(
+        _differ(s.free, n.free, apart * n.total) or _differ(s.inodes_free, n.inodes_free, apart * n.inodes)
+        for s, n in zip(shown, new, strict=True)
     )
-    return shown if calm == shown else calm
 
 
-def _load(shown: tuple[float, float, float], new: tuple[float, float, float]) -> tuple[float, float, float]:
-    one, five, fifteen = (steady(s, n, absolute=0.1, relative=0.05) for s, n in zip(shown, new, strict=True))
-    return (one, five, fifteen)
+def _other_machine(shown: HostVitals, new: HostVitals) -> bool:
+    """Whether there is another amount of something, which no calm may hide."""
+    if (shown.mem_total, shown.swap_total, shown.cores) != (new.mem_total, new.swap_total, new.cores):
+        return True
+    return shown.disks is not new.disks and _places(shown.disks) != _places(new.disks)
 
 
-def _disks(shown: tuple[Disk, ...], new: tuple[Disk, ...]) -> tuple[Disk, ...]:
-    before = {d.mount: d for d in shown}
-    return tuple(_disk(before.get(d.mount), d) for d in new)
+def _places(disks: tuple[Disk, ...]) -> list[tuple[str, str, int, int]]:
+    return [(d.mount, d.device, d.total, d.inodes) for d in disks]
 
 
-def _disk(shown: Disk | None, new: Disk) -> Disk:
-    if shown is None or (shown.device, shown.total, shown.inodes) != (new.device, new.total, new.inodes):
-        return new
-    free = steady_int(shown.free, new.free, absolute=max(1, new.total // 500))
-    inodes = steady_int(shown.inodes_free, new.inodes_free, absolute=max(1, new.inodes // 500))
-    return (
-        shown
-        if (free, inodes) == (shown.free, shown.inodes_free)
-        else replace(new, free=free, inodes_free=inodes)
-    )
+def _rises(shown: HostVitals, new: HostVitals) -> bool:
+    """Whether load, memory or a disk came to a higher level."""
+    return any(n > s for s, n in zip(_levels(shown), _levels(new), strict=True))
+
+
+def _levels(vitals: HostVitals) -> Iterator[int]:
+    """How many of its levels each number has reached."""
+    yield bisect_right(LOAD_LEVELS, vitals.load[0] / max(1, vitals.cores))
+    yield bisect_right(MEMORY_LEVELS, _used(vitals.mem_available, vitals.mem_total))
+    for disk in vitals.disks:
+        yield bisect_right(DISK_LEVELS, _used(disk.free, disk.total))
+        yield bisect_right(DISK_LEVELS, _used(disk.inodes_free, disk.inodes))
+
+
+def _used(free: int, total: int) -> float:
+    return 1 - free / total if total > 0 else 0.0

@@ -29,6 +29,8 @@ class HostClock:
 
     def __init__(self) -> None:
         self._echoes: deque[Offset] = deque(maxlen=KEEP)
+        self.offset: Offset | None = None
+        """the best estimate, None before the first echo"""
 
     def add(self, *, rtt: float, skew: float) -> None:
         """One echo: its round trip, and host minus console clock as it tells them, in seconds."""
@@ -37,15 +39,11 @@ class HostClock:
         if known is not None and abs(skew - known.skew) > echo.error + known.error + STEP:
             self._echoes.clear()
         self._echoes.append(echo)
+        self.offset = min(self._echoes, key=lambda e: e.rtt)
 
     @property
     def count(self) -> int:
         return len(self._echoes)
-
-    @property
-    def offset(self) -> Offset | None:
-        """The best estimate, None before the first echo."""
-        return min(self._echoes, key=lambda e: e.rtt, default=None)
 
     def to_console(self, host_time: float) -> float:
         """A host's epoch seconds on the console's clock; unchanged while the offset is unknown."""

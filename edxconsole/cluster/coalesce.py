@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 INTERVAL = 0.05
+PATIENCE = 1.25
+"""seconds that what need not be told at once may wait: a little more than the period of the probes,
+so that the same drift of all hosts is told once"""
 
 
 class Coalescer:
@@ -15,15 +18,17 @@ class Coalescer:
         self._flush = flush
         self._interval = interval
         self._next = 0.0
-        self._pending: asyncio.Handle | None = None
+        self._pending: asyncio.TimerHandle | None = None
 
-    def touch(self) -> None:
-        """Something changed."""
-        if self._pending is not None:
-            return
+    def touch(self, *, patience: float = 0.0) -> None:
+        """Something changed that must be told within so many seconds."""
         loop = asyncio.get_running_loop()
-        wait = self._next - loop.time()
-        self._pending = loop.call_soon(self._run) if wait <= 0 else loop.call_later(wait, self._run)
+        due = max(self._next, loop.time() + patience)
+        if self._pending is not None:
+            if self._pending.when() <= due:
+                return
+            self._pending.cancel()
+        self._pending = loop.call_at(due, self._run)
 
     def close(self) -> None:
         """Forget what is pending."""

@@ -42,8 +42,9 @@ class HostSession:
 
     Args:
         make: gives a fresh, unconnected transport.
+        phase: when in each second its probe shall sample (see Connection).
         watchers: run on every connection beside the probe.
-        on_change: told that `rebuild()` would now find something.
+        on_change: told that `rebuild()` would now find something, and of what kind.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class HostSession:
         attribution: Attribution,
         *,
         make: MakeTransport,
+        phase: float,
         watchers: list[Watcher],
-        on_change: Callable[[HostSession], None],
+        on_change: Callable[[HostSession, Change], None],
     ) -> None:
         self.host = host
         self.watchers = watchers
@@ -62,6 +64,7 @@ class HostSession:
         self.attempts = 0
         """connections tried so far"""
         self._make = make
+        self._phase = phase
         self._attribution = attribution
         self._expected = inventory.expected_on(host.name)
         self._on_change = on_change
@@ -74,6 +77,7 @@ class HostSession:
         self._lost_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._dirty = True
+        self._published = False
         self.logger = logging.getLogger(f"edxconsole.host.{host.name}")
         groups = tuple(g for g, members in inventory.groups.items() if host.name in members)
         self.snapshot = HostSnapshot(
@@ -127,8 +131,8 @@ class HostSession:
 
     @property
     def published(self) -> bool:
-        """Whether `snapshot` holds all that was reported so far."""
-        return not self._dirty
+        """Whether `snapshot` holds all that was reported so far, but for the drift of numbers."""
+        return self._published
 
     def rebuild(self) -> bool:
         """Build the snapshot anew if something changed; whether it differs."""
@@ -140,6 +144,7 @@ class HostSession:
         if same and not self._dirty:
             return False
         self._dirty = False
+        self._published = True
         self.snapshot = replace(new, version=self.snapshot.version + 1)
         return True
 
@@ -188,6 +193,7 @@ class HostSession:
             transport,
             probe,
             store,
+            phase=self._phase,
             snapshot=lambda: self.snapshot,
             on_change=lambda change: self._changed(store, change),
             on_silence=self._silent,
@@ -268,7 +274,8 @@ class HostSession:
     def _changed(self, store: HostStore, change: Change) -> None:
         if store is self._store:
             self._dirty |= bool(change)
-            self._on_change(self)
+            self._published &= change in (Change.NOTHING, Change.DRIFT)
+            self._on_change(self, change)
 
     async def _pause(self, error: EdxconsoleError) -> None:
         """Say what happened, then wait until it is time to try again."""
@@ -304,7 +311,8 @@ class HostSession:
         self._standing = replace(self._standing, link=link, reason=reason, since=since)
         self._store.recompute()
         self._dirty = True
-        self._on_change(self)
+        self._published = False
+        self._on_change(self, Change.SHAPE)
 
     def _lost_clause(self) -> str:
         if self._standing.link in (Link.LIVE, Link.STALE) or not self._was_live:

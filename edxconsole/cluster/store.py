@@ -13,13 +13,13 @@ from enum import IntFlag
 from types import MappingProxyType
 
 from edxconsole.cluster.attribution import Attribution
-from edxconsole.cluster.calm import steady, steady_vitals
+from edxconsole.cluster.calm import CalmVitals, Move, steady
 from edxconsole.cluster.clock import HostClock
+from edxconsole.cluster.cost import ProbeCost
 from edxconsole.cluster.instances import NOT_YET, Observed, compute, time_matters
 from edxconsole.cluster.model import (
     NO_AGES,
     Age,
-    Cost,
     Evidence,
     HostSnapshot,
     HostVitals,
@@ -45,10 +45,6 @@ from edxconsole.probe.frames import (
 )
 
 MAX_NOTES = 40
-COST_WINDOW = 30.0
-"""seconds the probe's CPU use is averaged over"""
-
-
 SKEW_MATTERS = 0.5
 """seconds by which the known skew must move for starts to be dated anew"""
 FAR = 5.0
@@ -63,6 +59,11 @@ class Change(IntFlag):
     """something shown, but no component can have changed its state by it"""
     SHAPE = 2
     """which processes, listeners, units or answers there are"""
+    DRIFT = 4
+    """a measured number that moved a little: told with the next change, or a second later"""
+
+
+_TOLD = {Move.NONE: Change.NOTHING, Move.DRIFT: Change.DRIFT, Move.RISE: Change.NUMBERS}
 
 
 @dataclass(slots=True)
@@ -100,14 +101,14 @@ class HostStore:
         self._supervisors = SupervisorTable(history.restarts)
         self._listener_rows: tuple[ListenerRow, ...] = ()
         self._listeners: tuple[Listener, ...] = ()
-        self._vitals: HostVitals | None = None
+        self._vitals = CalmVitals()
         self._users: dict[int, str] = {}
+        self._users_told: Mapping[int, str] = self._users
         self._units: dict[str, dict[str, Unit]] = {}
         self._health: dict[tuple[str, str], Evidence] = {}
         self._notes: dict[str, str] = {}
         self._ages: dict[str, Age] = {}
-        self._beats: list[tuple[float, float]] = []
-        self._cost: Cost | None = None
+        self._cost = ProbeCost()
         self._shown_skew: float | None = None
         self._shown_rtt: float | None = None
         self._started_skew = 0.0
@@ -195,7 +196,7 @@ class HostStore:
         offset = self.clock.offset
         if offset is None:
             return Change.NOTHING
-        self._date_anew(offset.skew)
+        leapt = self._date_anew(offset.skew)
         before = (self._shown_skew, self._shown_rtt)
         old_skew, old_rtt = before
         self._shown_skew = (
@@ -205,15 +206,18 @@ class HostStore:
         self._shown_rtt = (
             offset.rtt if old_rtt is None else steady(old_rtt, offset.rtt, absolute=0.003, relative=0.3)
         )
-        return Change.NUMBERS if (self._shown_skew, self._shown_rtt) != before else Change.NOTHING
+        if (self._shown_skew, self._shown_rtt) == before:
+            return Change.NOTHING
+        return Change.NUMBERS if old_skew is None or leapt else Change.DRIFT
 
-    def _date_anew(self, skew: float) -> None:
+    def _date_anew(self, skew: float) -> bool:
         """Starts were dated by the clock as far as it was known; kernels and managers date to 0.01 to 1 s."""
         if abs(skew - self._started_skew) < SKEW_MATTERS:
-            return
+            return False
         self._processes.shift(self._started_skew - skew)
         self._started_skew = skew
         self._processes_dirty = self._shape_dirty = True
+        return True
 
     @property
     def time_matters(self) -> bool:
@@ -252,7 +256,7 @@ class HostStore:
             rtt=self._shown_rtt,
             skew=self._shown_skew,
             skew_error=offset.error if offset else None,
-            vitals=self._vitals,
+            vitals=self._vitals.shown,
             processes=self._process_view,
             listeners=self._listeners,
             supervisors=self._supervisors.infos(),
@@ -261,7 +265,7 @@ class HostStore:
             instances=self._instances,
             ages=MappingProxyType(self._ages) if self._ages else NO_AGES,
             notes=tuple(self._notes.values()),
-            cost=self._cost,
+            cost=self._cost.shown,
         )
 
     def _all_units(self) -> Iterable[tuple[str, Unit]]:
@@ -326,12 +330,14 @@ class HostStore:
         return self._shape(shape) | (Change.NUMBERS if numbers else Change.NOTHING) | age
 
     def _take_vitals(self, frame: Vitals, seen: float) -> Change:
-        renamed = any(self._users.get(u) != n for u, n in frame.users.items())
-        if renamed:
-            self._users.update((u, clean_line(n, 64)) for u, n in frame.users.items())
-            self._processes_dirty |= self._processes.users(self._users)
-            self._shape_dirty = True
-        new = HostVitals(
+        change = _TOLD[self._vitals.take(self._measured(frame), seen)]
+        if frame.users is not self._users_told:
+            self._users_told = frame.users
+            change |= self._rename(frame.users)
+        return change | self._touch("vitals", frame.t, seen)
+
+    def _measured(self, frame: Vitals) -> HostVitals:
+        return HostVitals(
             load=frame.load,
             cpu=frame.cpu,
             cores=self.hello.cores if self.hello else 1,
@@ -341,36 +347,25 @@ class HostStore:
             swap_free=frame.swap_free,
             disks=frame.disks,
         )
-        shown = steady_vitals(self._vitals, new)
-        changed = renamed or shown is not self._vitals
-        self._vitals = shown
-        return (Change.NUMBERS if changed else Change.NOTHING) | self._touch("vitals", frame.t, seen)
+
+    def _rename(self, users: Mapping[int, str]) -> Change:
+        if all(self._users.get(uid) == name for uid, name in users.items()):
+            return Change.NOTHING
+        self._users.update((uid, clean_line(name, 64)) for uid, name in users.items())
+        self._processes_dirty |= self._processes.users(self._users)
+        self._shape_dirty = True
+        return Change.NUMBERS
 
     def _take_beat(self, frame: Beat, seen: float) -> Change:
         cooled = self._processes.cool(frame.t)
         self._processes_dirty |= cooled
         # A beat says that nothing else changed: what is shown was true at this moment.
+        age = Age(at=self.clock.to_console(frame.t), seen=seen)
         for source in ("processes", "listeners", "vitals", "supervisor"):
             if source in self._ages:
-                self._touch(source, frame.t, seen)
-        costed = self._take_cost(frame, seen)
-        return Change.NUMBERS if cooled or costed else Change.NOTHING
-
-    def _take_cost(self, frame: Beat, seen: float) -> bool:
-        self._beats.append((seen, frame.cpu_ms))
-        while len(self._beats) > 2 and self._beats[0][0] < seen - COST_WINDOW:
-            self._beats.pop(0)
-        (first, used), (last, now_used) = self._beats[0], self._beats[-1]
-        if last - first < 5.0:
-            return False
-        percent = max(0.0, (now_used - used) / (last - first) / 10)
-        shown = self._cost
-        calm = Cost(
-            round(steady(shown.cpu, percent, absolute=0.1, relative=0.25), 2) if shown else round(percent, 2),
-            frame.rss if shown is None or abs(frame.rss - shown.rss) > 512 else shown.rss,
-        )
-        self._cost = calm
-        return calm != shown
+                self._ages[source] = age
+        cost = Change.DRIFT if self._cost.take(frame, seen) else Change.NOTHING
+        return cost | Change.NUMBERS if cooled else cost
 
     def _take_note(self, frame: Note) -> Change:
         where = f" {clean_line(frame.path, 120)}" if frame.path else ""

@@ -103,7 +103,8 @@ def test_small_moves_of_vitals_are_not_news() -> None:
     made.apply(vitals(), 1.0)
     quiet = vitals(T0 + 1, load=(0.12, 0.1, 0.1), cpu=0.03, mem_available=2_995_000)
     assert made.apply(quiet, 2.0) is Change.NOTHING
-    assert made.apply(vitals(T0 + 2, mem_available=2_000_000), 3.0) is Change.NUMBERS
+    assert made.apply(vitals(T0 + 2, mem_available=2_000_000), 3.0) is Change.DRIFT
+    assert made.apply(vitals(T0 + 3, mem_available=100_000), 4.0) is Change.NUMBERS
 
 
 def test_the_same_health_answer_again_is_only_younger() -> None:
