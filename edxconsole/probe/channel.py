@@ -25,8 +25,8 @@ from edxconsole.probe.decode import Decoder
 from edxconsole.probe.frames import MAX_FRAME, AnyFrame, Hello, Reply
 from edxconsole.transport.base import Process
 
-PING_EVERY = 7.0
-"""seconds; the probe ends itself after 30 s without a word"""
+PING_AFTER = 12.0
+"""seconds without a command; the probe ends itself after 30 s without a word"""
 REQUEST_TIMEOUT = 10.0
 READ_SIZE = 256 * 1024
 MAX_NOISE = 64 * 1024
@@ -69,6 +69,7 @@ class ProbeChannel:
         self._closing = False
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._ident = 0
+        self._spoke = time.monotonic()
         self._noise = 0
         self._chatter: list[bytes] = []
         self._errors = b""
@@ -153,6 +154,7 @@ class ProbeChannel:
         line = json.dumps({"c": verb, **fields}).encode() + b"\n"
         if len(line) > MAX_FRAME:
             raise ProbeError("a command to the probe is too long", host=self.host_name)
+        self._spoke = time.monotonic()
         self._process.stdin.write(line)
         async with self._drain:
             await self._process.stdin.drain()
@@ -347,8 +349,11 @@ class ProbeChannel:
     async def _ping(self) -> None:
         with suppress(EdxconsoleError):
             while True:
-                await asyncio.sleep(PING_EVERY)
-                await self.send("ping")
+                wait = self._spoke + PING_AFTER - time.monotonic()
+                if wait > 0:
+                    await asyncio.sleep(wait)
+                else:
+                    await self.send("ping")
 
     def _end(self, failure: EdxconsoleError | None) -> None:
         if self._ended:

@@ -89,7 +89,8 @@ class Decoder:
         try:
             if len(line) > MAX_FRAME:
                 _wrong(f"a line of {len(line)} bytes")
-            body = json.loads(line)
+            # Given bytes, json guesses at their encoding first.
+            body = json.loads(line.decode("utf-8", "surrogatepass"))
             if not isinstance(body, dict):
                 _wrong("no object")
             n, t = _int(body["n"]), _float(body["t"])
