@@ -35,6 +35,7 @@ class Probe(object):
         self.jobs = []
         self.sampled = 0.0
         self.complaints = 0
+        self.statm = Source('/proc/self/statm')
         self.complained = 'sudo=refused' in self.flags
         self.loop.oops = self.oops
 
@@ -83,7 +84,8 @@ class Probe(object):
                           u'read his files: set `become: sudo` for this host in hosts.yaml and allow it there '
                           u'(edxconsole sudoers prints the rule)')
         for pid, how in self.listeners.owner.values():
-            self.exits.watch(pid)
+            if pid not in self.exits.fds:
+                self.exits.watch(pid)
 
     def tick(self, now):
         self.next += self.pace
@@ -94,8 +96,14 @@ class Probe(object):
             self.sample()
             self.vitals.sample(now)
             use = resource.getrusage(resource.RUSAGE_SELF)
-            self.out.frame('beat', {'cpu_ms': round((use.ru_utime + use.ru_stime) * 1000, 1), 'rss': own_rss()})
+            self.out.frame('beat', {'cpu_ms': round((use.ru_utime + use.ru_stime) * 1000, 1), 'rss': self.rss()})
         Child.collect()
+
+    def rss(self):
+        try:
+            return int(self.statm.text(128).split()[1]) * PAGE_KB
+        except (IndexError, ValueError):
+            return 0
 
     def dead_man(self, now):
         self.loop.at('dead', now + 5.0, self.dead_man)
@@ -285,13 +293,6 @@ class Probe(object):
 class Fault(object):
     def __init__(self, text):
         self.text = text
-
-
-def own_rss():
-    try:
-        return int(slurp('/proc/self/statm', 128).split()[1]) * PAGE_KB
-    except (IndexError, ValueError):
-        return 0
 
 
 def main():

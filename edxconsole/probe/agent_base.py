@@ -67,6 +67,22 @@ def slurp(path, n=65536):
         os.close(fd)
 
 
+class Source(object):
+    """A file of /proc that stays open and is read anew each time, b'' when it can't be."""
+
+    def __init__(self, path):
+        try:
+            self.fd = os.open(path, RO)
+        except ERRORS:
+            self.fd = -1
+
+    def text(self, n):
+        try:
+            return pread(self.fd, n, 0)
+        except ERRORS:
+            return b''
+
+
 def slurp_all(path, limit=8 << 20):
     out = []
     try:

@@ -56,19 +56,22 @@ class Vitals(object):
         self.names = {}
         self.names_told = None
         self.passwd = None
+        self.named = ()        # (changes of the process table, mtime of /etc/passwd) that `present` is for
+        self.present = {}
+        self.meminfo = Source('/proc/meminfo')
 
     def cpu(self):
-        v = [int(x) for x in self.procs.stat_text.split(b'\n', 1)[0].split()[1:9]]
+        line = self.procs.stat_text[:self.procs.stat_text.find(b'\n')]
+        v = [int(x) for x in line.split()[1:9]]
         idle, total = v[3] + v[4], sum(v)
         last, self.last = self.last, (idle, total)
         if last is None or total <= last[1]:
             return 0.0
         return round(min(1.0, max(0.0, 1.0 - float(idle - last[0]) / (total - last[1]))), 4)
 
-    @staticmethod
-    def memory():
+    def memory(self):
         mem = {}
-        for line in slurp('/proc/meminfo', 4096).split(b'\n')[:24]:
+        for line in self.meminfo.text(4096).split(b'\n', 24)[:24]:
             k, _, v = line.partition(b':')
             if v:
                 mem[k] = int(v.split()[0])
@@ -130,6 +133,10 @@ class Vitals(object):
                 c = line.split(b':')
                 if len(c) > 2 and c[2].isdigit():
                     self.names.setdefault(int(c[2]), txt(c[0])[:64])
+        named = self.procs.changes, mtime
+        if named == self.named:
+            return self.present
+        self.named = named
         uids = set(e[UID] for e in self.procs.p.values())
         missing = [u for u in uids if u not in self.names and u >= 0][:64]
         if missing:
@@ -139,14 +146,16 @@ class Vitals(object):
             def done(found):
                 for u, name in (found or []):
                     self.names[u] = name
+                self.named = ()
             Child(self.loop, lambda: nss_names(missing), done, 5.0)
-        return dict((u, self.names[u]) for u in uids if u in self.names)
+        self.present = dict((u, self.names[u]) for u in uids if u in self.names)
+        return self.present
 
     def user(self, uid):
         return self.names.get(uid) or u'%d' % uid
 
     def sample(self, now):
-        load = [float(x) for x in slurp('/proc/loadavg', 128).split()[:3]]
+        load = [float(x) for x in self.procs.newcomers.load.text(128).split()[:3]]
         body = {'load': load, 'cpu': self.cpu(), 'mem': self.memory()}
         self.disks(now)
         disks = self.local + [self.remote[k] for k in sorted(self.remote)]
