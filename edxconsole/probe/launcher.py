@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import shlex
 import zlib
 from importlib import resources
@@ -85,6 +86,7 @@ exit 97
 """
 
 _NO_PYTHON = 97
+_COMMENT = re.compile(rb"^ *#.*", re.MULTILINE)
 
 
 @functools.cache
@@ -95,11 +97,11 @@ def source(name: str) -> bytes:
 
 @functools.cache
 def packed_agent() -> bytes:
-    """The agent's program as it is sent, compressed.
+    """The agent's program as it is sent: without its lines of comment, compressed.
 
     One top-level definition after the other, so that compiling it costs the host 2 MB less.
     """
-    parts = [part for name in AGENT for part in source(name).split(b"\n\n\n")]
+    parts = [part for name in AGENT for part in _COMMENT.sub(b"", source(name)).split(b"\n\n\n")]
     return zlib.compress(b"\n\0".join([*parts, b"main()"]), 9)
 
 
