@@ -11,6 +11,7 @@ from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
 from screens.details import component_facts, host_facts
 from screens.live import LiveScreen
 from screens.place import Place, Target, Visit
+from screens.styles import SHEETS
 from widgets.change_list import ChangeList
 from widgets.detail_view import DetailView
 from widgets.fleet_table import FleetTable
@@ -25,6 +26,8 @@ _MOST_ROWS = 16
 class ClusterScreen(LiveScreen):
     """Problems first, then hosts, then components × hosts; the selected one explained beside."""
 
+    CSS = SHEETS["cluster"]
+    SCOPED_CSS = False
     KIND = "cluster"
     AUTO_FOCUS = "#problems"
 

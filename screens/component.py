@@ -11,6 +11,7 @@ from edxconsole.cluster.model import ClusterSnapshot
 from screens.details import component_facts
 from screens.log_screen import LoggingScreen
 from screens.place import Place, Target, Visit
+from screens.styles import SHEETS
 from screens.targets import component_target
 from widgets.detail_view import DetailView, Fact
 from widgets.ink import Role
@@ -22,7 +23,8 @@ from widgets.row_table import RowTable
 class ComponentScreen(LoggingScreen):
     """The cursor on an instance chooses whose evidence and log are shown; marked ones are followed too."""
 
-    CSS_PATH = ["component.tcss", "live.tcss"]  # noqa: RUF012
+    CSS = SHEETS["component"]
+    SCOPED_CSS = False
     KIND = "component"
     AUTO_FOCUS = "#instances"
 

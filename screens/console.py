@@ -9,12 +9,10 @@ import logging
 import signal
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, work
-from textual._path import CSSPathType
 from textual.app import App
 from textual.binding import BindingType
 from textual.driver import Driver
@@ -30,6 +28,7 @@ from screens.history import History
 from screens.live import LiveScreen
 from screens.place import Place, Target, Visit, WantAct
 from screens.prompting import ModalPrompter
+from screens.styles import SHEETS, Styles
 from widgets.driver import CongestionGate
 from widgets.ink import THEMES
 from widgets.pulse import Pulse
@@ -49,9 +48,6 @@ _TICK = 1.0
 _log = logging.getLogger("edxconsole.screens")
 _IDLE = 2.0
 _COLLECT_EVERY = 30.0
-
-STYLES: list[str | PurePath] = sorted(Path(__file__).parent.glob("*.tcss"))
-"""The .tcss beside each screen; all read at the start, so that opening a screen reads no file."""
 
 MODES = {
     "cluster": "ClusterScreen",
@@ -109,15 +105,7 @@ class EdxConsole(App[int]):
     """
 
     TITLE = "edxconsole"
-    CSS_PATH: ClassVar[CSSPathType | None] = STYLES
-    CSS = """
-    CommandPalette { background: $background 60%; }
-    CommandPalette > Vertical { background: $background; max-width: 110; width: 90%; }
-    CommandPalette #--input { border: round $accent; height: 3; }
-    CommandPalette SearchIcon { display: none; }
-    CommandPalette CommandList { border: none; }
-    Toast { background: $panel; padding: 0 2; width: auto; max-width: 90%; }
-    """
+    CSS = SHEETS["console"] + SHEETS["live"]
     BINDINGS: ClassVar[list[BindingType]] = APP_BINDINGS
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_places, _commands}
     COMMAND_PALETTE_BINDING = "ctrl+p"
@@ -156,6 +144,7 @@ class EdxConsole(App[int]):
         wanted = self.settings.theme
         usual = "edx-mono" if self.no_color else "edx-dark"
         self.theme = wanted if wanted in self.available_themes and not self.no_color else usual
+        self.stylesheet = Styles(variables=self.get_css_variables())
         if self.settings.keys:
             self.set_keymap(self.settings.keys)
 

@@ -13,6 +13,7 @@ from screens import linking
 from screens.linking import Links
 from screens.log_screen import LoggingScreen
 from screens.place import Place, Target, Visit
+from screens.styles import SHEETS
 from screens.targets import component_target, unit_target
 from widgets.log_pane import LogPane
 from widgets.port_table import PortTable
@@ -26,6 +27,8 @@ from widgets.words import count
 class HostScreen(LoggingScreen):
     """Selecting a service lights its programs and ports and follows its logs."""
 
+    CSS = SHEETS["host"]
+    SCOPED_CSS = False
     KIND = "host"
     AUTO_FOCUS = "#services"
 

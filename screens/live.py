@@ -159,12 +159,12 @@ class LiveScreen(Screen[None]):
             return self.focused
         return self._pane
 
-    def action_filter(self) -> None:
+    async def action_filter(self) -> None:
         pane = self.pane
         if pane is not None:
             self._pane = pane
             match = getattr(pane, "match", Match(""))
-            self.query_one(FilterBar).open(match)
+            await self.query_one(FilterBar).open(match)
 
     def on_filter_bar_changed(self, event: FilterBar.Changed) -> None:
         self._filter(event.match)

@@ -11,6 +11,7 @@ from edxconsole.cluster.model import ClusterSnapshot
 from edxconsole.logs.model import LogSource
 from screens.log_screen import LoggingScreen
 from screens.place import Place
+from screens.styles import SHEETS
 from widgets.canvas import Canvas
 from widgets.commands import Command, bindings
 from widgets.log_pane import LogPane
@@ -28,6 +29,8 @@ class MarkNone(Command):
 class LogsScreen(LoggingScreen):
     """Space marks what to follow; with no mark, everything the source filter lists."""
 
+    CSS = SHEETS["logs"]
+    SCOPED_CSS = False
     KIND = "logs"
     AUTO_FOCUS = "#log"
     BINDINGS = bindings(MarkNone)

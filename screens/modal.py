@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.styles import SHEETS
 from widgets.clean import clean
 from widgets.commands import Command, bindings
 
@@ -23,6 +24,8 @@ class Leave(Command):
 class BoxModal(ModalScreen[Answer]):
     """Composes a Vertical of class "box"; `action_leave` answers None."""
 
+    CSS = SHEETS["modal"]
+    SCOPED_CSS = False
     BINDINGS = bindings(Leave)
 
     def action_leave(self) -> None:

@@ -16,6 +16,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from screens.styles import SHEETS
 from widgets.clean import clean
 from widgets.commands import Command, bindings
 
@@ -31,6 +32,8 @@ class Decline(Command):
 class SecretModal(ModalScreen[str | None]):
     """A password, passphrase or one-time code. Dots on screen, never kept."""
 
+    CSS = SHEETS["prompting"]
+    SCOPED_CSS = False
     BINDINGS = bindings(Decline)
 
     def __init__(self, host: str, prompt: str) -> None:
@@ -58,6 +61,8 @@ class SecretModal(ModalScreen[str | None]):
 class TrustModal(ModalScreen[bool]):
     """An unknown host key. Refuse is focused; nothing is pinned by a stray Enter."""
 
+    CSS = SHEETS["prompting"]
+    SCOPED_CSS = False
     BINDINGS = bindings(Decline)
     AUTO_FOCUS = "#refuse"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -44,14 +43,12 @@ class FilterBar(Horizontal):
 
         keep: bool
 
-    def compose(self) -> ComposeResult:
-        yield Static(Content("/"))
-        field = Input(placeholder="words that must be there, !word that must not", compact=True)
-        field.cursor_blink = False
-        yield field
-
-    def open(self, match: Match) -> None:
-        """Show the bar with a filter to go on from."""
+    async def open(self, match: Match) -> None:
+        """Show the bar with a filter to go on from. The field is made when it is first wanted."""
+        if not self.query(Input):
+            field = Input(placeholder="words that must be there, !word that must not", compact=True)
+            field.cursor_blink = False
+            await self.mount(Static(Content("/")), field)
         self.add_class("-open")
         field = self.query_one(Input)
         field.value = match.text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edxconsole.catalog.builtin import BUILT_IN, built_in_ids
+from edxconsole.catalog.builtin import built_in_ids
 from edxconsole.catalog.loader import load_catalog
 from edxconsole.catalog.model import Catalog
 from edxconsole.errors import CatalogError
