@@ -10,19 +10,11 @@ from rich.cells import cell_len, set_cell_size
 _SGR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
 """colour only: what celery or supervisord colour their own lines with; dropped, it says nothing"""
 
-_VISIBLE = {
-    **{code: chr(0x2400 + code) for code in range(0x20)},
-    0x7F: "\u2421",
-    **dict.fromkeys(range(0x80, 0xA0), "\ufffd"),
-    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
-    **dict.fromkeys(
-        (0x61C, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2028, 0x2029, 0x2060, 0xFEFF), "\ufffd"
-    ),
-    **dict.fromkeys(range(0x202A, 0x202F), "\ufffd"),
-    **dict.fromkeys(range(0x2066, 0x206A), "\ufffd"),
-    **dict.fromkeys(range(0xE0000, 0xE0080), "\ufffd"),
-}
-_ODD = re.compile("[" + "".join(re.escape(chr(code)) for code in sorted(_VISIBLE)) + "]")
+_ODD = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+"""controls, C1, zero-width and bidi marks, line separators, lone surrogates, tags"""
 
 _ASCII = str.maketrans(
     {
@@ -44,7 +36,15 @@ def clean(text: str) -> str:
         text = _SGR.sub("", text)
     if "\t" in text:
         text = text.expandtabs(8)
-    return _ODD.sub(lambda match: _VISIBLE[ord(match[0])], text)
+    return _ODD.sub(_sign, text)
+
+
+def _sign(match: re.Match[str]) -> str:
+    """A control by its picture, anything else by the sign for what can't be shown."""
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
 
 
 def to_ascii(text: str) -> str:

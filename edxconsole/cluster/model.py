@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from edxconsole.cluster.units import Identity, Unit
-from edxconsole.probe.frames import Disk
+
+if TYPE_CHECKING:
+    from edxconsole.probe.frames import Disk
 
 
 class Link(StrEnum):
