@@ -35,7 +35,7 @@ class ProblemList(RowTable):
         """What an empty list says instead of "nothing wrong", while not every host was heard; "" ends it."""
         if word != self._quiet:
             self._quiet = word
-            self.refresh()
+            self._apply()
 
     def show_problems(self, problems: Sequence[Problem], titles: Mapping[str, str]) -> None:
         """As the cluster model ranks them."""

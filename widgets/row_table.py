@@ -135,6 +135,8 @@ class RowTable(Canvas):
         self.drawn = 0
         """rows composed anew so far, for tests"""
         self._empty = empty
+        self._blank_text = ""
+        """what stands where rows would"""
         self._header_from = header_from
         """least height at which column titles are shown; 0 is never"""
         self.waiting = "waiting for the first answer"
@@ -169,7 +171,8 @@ class RowTable(Canvas):
         self._index = {row.key: i for i, row in enumerate(self.rows)}
         if self.cursor_key not in self._index:
             self._place(min(was, len(self.rows) - 1))
-        if [key for key, _ in old] != list(self._index) or not self.rows:
+        said, self._blank_text = self._blank_text, "" if self.rows else self.empty_text()
+        if [key for key, _ in old] != list(self._index) or said != self._blank_text:
             self._keep_in_view(quiet=True)
             self.refresh()
         else:

@@ -270,6 +270,20 @@ async def test_once_all_are_heard_it_says_that_nothing_is_wrong() -> None:
         assert problems.painted > painted
 
 
+async def test_a_healthy_cluster_is_not_painted_again_as_time_passes() -> None:
+    app, engine = make_app(snapshots.healthy())
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await settled(pilot)
+        problems = screen.query_one(ProblemList)
+        painted = problems.painted
+        for seconds in (11.0, 22.0):
+            engine.clock.passed = seconds  # type: ignore[attr-defined]
+            screen.pull()
+            await rest(pilot)
+        assert lines(problems)[1].strip() == "nothing wrong"
+        assert problems.painted == painted
+
+
 @pytest.mark.parametrize("size", [(200, 50), (120, 36), (80, 24)])
 async def test_what_a_demo_only_imitates_is_said_on_the_screen(size: tuple[int, int]) -> None:
     said = "Demo cluster: MongoDB is a stand-in; everything else is real."
