@@ -35,7 +35,7 @@ class Probe(object):
         self.jobs = []
         self.sampled = 0.0
         self.complaints = 0
-        self.statm = Source('/proc/self/statm')
+        self.resident = 0
         self.complained = 'sudo=refused' in self.flags
         self.loop.oops = self.oops
 
@@ -100,10 +100,13 @@ class Probe(object):
         Child.collect()
 
     def rss(self):
-        try:
-            return int(self.statm.text(128).split()[1]) * PAGE_KB
-        except (IndexError, ValueError):
-            return 0
+        """Our memory, KiB, looked up every ten samples."""
+        if self.procs.tick % 10 == 1:
+            try:
+                self.resident = int(slurp('/proc/self/statm', 128).split()[1]) * PAGE_KB
+            except (IndexError, ValueError):
+                self.resident = 0
+        return self.resident
 
     def dead_man(self, now):
         self.loop.at('dead', now + 5.0, self.dead_man)

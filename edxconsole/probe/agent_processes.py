@@ -206,7 +206,7 @@ class Newcomers(object):
 
 
 class Procs(object):
-    """The process table by kept fds of /proc/PID/stat, read when a process ran, and all in turn every 30 samples.
+    """The process table by kept fds of /proc/PID/stat, read when a process ran, and all in turn every 60 samples.
 
     Kernel threads are left out. A pid is reported again as new when it ran exec(), changed its
     uid or its parent; the same pid with another start time is gone and new.
@@ -217,6 +217,7 @@ class Procs(object):
         self.p = {}
         self.kernel = set()
         self.tick = 0
+        self.turns = [set() for _ in range(60)]
         self.stat = os.open('/proc/stat', RO)
         self.stat_text = b''
         self.files = KeptFiles()
@@ -240,6 +241,7 @@ class Procs(object):
 
     def drop(self, pid):
         self.files.leave(self.p.pop(pid)[FS])
+        self.turns[pid % 60].discard(pid)
         self.gate.forget(pid)
         self.freed.append(pid)
         self.changes += 1
@@ -280,6 +282,7 @@ class Procs(object):
         self.p[pid] = [fs, True, int(f[17]), int(f[11]) + int(f[12]), int(f[21]), f[0], int(f[19]), int(f[1]),
                        s[s.find(b'(') + 1:r], uid, argv, mono(), inner]
         self.gate.watch(pid)
+        self.turns[pid % 60].add(pid)
         self.changes += 1
         new.append(pid)
 
@@ -328,7 +331,7 @@ class Procs(object):
         """{pid: whether to ask who it is as well} of what must be read at this sample."""
         turn = self.tick % 30
         orphaned, self.orphaned = self.orphaned, set()
-        due = dict((pid, self.p[pid][RAN]) for pid in self.p if pid % 30 == turn)
+        due = dict((pid, self.p[pid][RAN]) for pid in self.turns[self.tick % 60])
         if orphaned:
             due.update((pid, True) for pid, e in self.p.items() if e[PPID] in orphaned)
         young = mono() - 5.0

@@ -9,10 +9,10 @@ REMOTE_FS = frozenset('nfs nfs4 cifs smb3 smbfs glusterfs ceph lustre 9p afs gfs
 HIDDEN = ('/run/', '/dev/', '/sys/', '/proc/', '/snap/', '/var/lib/docker/', '/var/lib/containers/', '/var/lib/kubelet/')
 
 
-def mounts():
-    """[(mount point bytes, device text, remote)] of real filesystems, one per device."""
+def mounts(text):
+    """[(mount point bytes, device text, remote)] of real filesystems, one per device, from mountinfo."""
     best = {}
-    for line in slurp_all('/proc/self/mountinfo').split(b'\n'):
+    for line in text.split(b'\n'):
         left, sep, right = line.partition(b' - ')
         a, b = left.split(), right.split()
         if len(a) < 5 or len(b) < 2:
@@ -52,11 +52,14 @@ class Vitals(object):
         self.asking = set()
         self.disks_due = 0.0
         self.remote_due = 0.0
+        self.mountinfo = None
+        self.mounts = []
         self.told = None
         self.names = {}
         self.names_told = None
-        self.passwd = None
-        self.named = ()        # (changes of the process table, mtime of /etc/passwd) that `present` is for
+        self.passwd = None     # mtime of /etc/passwd
+        self.passwd_due = 0.0
+        self.named = None      # state of the process table that `present` is for
         self.present = {}
         self.meminfo = Source('/proc/meminfo')
 
@@ -84,8 +87,12 @@ class Vitals(object):
         if now < self.disks_due:
             return
         self.disks_due = now + 5.0
+        text = slurp_all('/proc/self/mountinfo')
+        if text != self.mountinfo:
+            self.mountinfo = text
+            self.mounts = mounts(text)
         rows, far = [], []
-        for point, device, remote in mounts():
+        for point, device, remote in self.mounts:
             if remote:
                 far.append((point, device))
                 continue
@@ -122,6 +129,11 @@ class Vitals(object):
 
     def users(self):
         """Names of the uids that run something, from /etc/passwd; others through NSS in a child."""
+        now = mono()
+        if self.procs.changes == self.named and now < self.passwd_due:
+            return self.present
+        self.passwd_due = now + 5.0
+        self.named = self.procs.changes
         try:
             mtime = os.stat('/etc/passwd').st_mtime
         except ERRORS:
@@ -133,10 +145,6 @@ class Vitals(object):
                 c = line.split(b':')
                 if len(c) > 2 and c[2].isdigit():
                     self.names.setdefault(int(c[2]), txt(c[0])[:64])
-        named = self.procs.changes, mtime
-        if named == self.named:
-            return self.present
-        self.named = named
         uids = set(e[UID] for e in self.procs.p.values())
         missing = [u for u in uids if u not in self.names and u >= 0][:64]
         if missing:
@@ -146,7 +154,7 @@ class Vitals(object):
             def done(found):
                 for u, name in (found or []):
                     self.names[u] = name
-                self.named = ()
+                self.named = None
             Child(self.loop, lambda: nss_names(missing), done, 5.0)
         self.present = dict((u, self.names[u]) for u in uids if u in self.names)
         return self.present
