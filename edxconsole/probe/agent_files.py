@@ -165,7 +165,10 @@ class Follow(object):
         self.out.note('file', txt(self.path), code, who_may_read(self.path) if code == errno.EACCES else None)
 
     def check(self, now):
-        """Look at the name: was it rotated away, recreated, removed? Cheap, and done even when the pipe is full."""
+        """Look at the name: was it rotated away, recreated, removed? Cheap, and done even when the pipe is full.
+
+        True if that look was enough: it is still our file, read to its end and not written since.
+        """
         try:
             s = os.stat(self.path)
         except ERRORS as e:
@@ -183,7 +186,7 @@ class Follow(object):
                 self.state = u''
                 self.tell(0)
                 t.mark = t.mark or u'back'
-            return
+            return s.st_size == t.off and s.st_mtime == t.mtime and not t.mark and not self.old
         try:
             fresh = Tail(self.path, 0, u'back' if self.state or t is None else u'rotated')
         except ERRORS as e:
@@ -460,8 +463,7 @@ class Files(object):
         more = False
         hot = False
         for f in list(self.follows.values()):
-            f.check(now)
-            if self.out.room():
+            if not f.check(now) and self.out.room():
                 more = f.pump(now) or more
             hot = hot or now < f.busy_until
         self.starved = more or not self.out.room()
