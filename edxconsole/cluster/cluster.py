@@ -13,14 +13,11 @@ from edxconsole.cluster.coalesce import PATIENCE, Coalescer
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot
 from edxconsole.cluster.problems import find_problems, keys
 from edxconsole.cluster.session import HostSession, MakeTransport
+from edxconsole.cluster.step import phase
 from edxconsole.cluster.store import Change
 from edxconsole.cluster.watcher import Watcher
 from edxconsole.errors import UsageError
 from edxconsole.inventory.model import Host, Inventory
-
-TOGETHER = 16
-"""hosts whose probes sample at the same moment: to take in their frames together costs half as much,
-and those of so many take a few milliseconds"""
 
 
 class Cluster:
@@ -51,7 +48,7 @@ class Cluster:
                 inventory,
                 attribution,
                 make=make,
-                phase=index // TOGETHER * TOGETHER / len(names),
+                phase=phase(index, len(names)),
                 watchers=watchers(inventory.hosts[name]),
                 on_change=self._changed,
             )

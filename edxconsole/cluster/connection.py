@@ -11,6 +11,7 @@ from typing import Any
 
 from edxconsole.cluster.model import HostSnapshot
 from edxconsole.cluster.ports import Bell, ChunkRoutes, WatcherPort
+from edxconsole.cluster.step import until_step
 from edxconsole.cluster.store import Change, HostStore
 from edxconsole.cluster.watcher import Watcher
 from edxconsole.errors import CommandTimedOut, ConnectionLost, EdxconsoleError
@@ -27,8 +28,6 @@ SLEPT = 1.0
 """a timer this late means that this machine slept, not that the host was silent"""
 FIRST_ECHOES = 6
 ECHO_EVERY = 10.0
-OUT_OF_STEP = 0.1
-"""seconds by which a probe's beat may be off its moment"""
 WATCHER_RETRY = (2.0, 30.0)
 CLOSE_TIMEOUT = 2.0
 BURST = 64
@@ -39,7 +38,7 @@ class Connection:
     """A logged-in transport with its probe running.
 
     Args:
-        phase: when in each second of our monotonic clock the probe's samples shall arrive.
+        phase: when in each second the probe's samples shall arrive (see step.py).
         on_change: told what a frame or report changed.
         on_silence: told True when the host went stale, False when it speaks again.
         on_ready: told once, when there is enough to show.
@@ -179,16 +178,10 @@ class Connection:
                 await asyncio.sleep(0.15 if self.store.clock.count < FIRST_ECHOES else ECHO_EVERY)
 
     async def _keep_step(self, rtt: float) -> None:
-        """Have the probe sample when those of the other hosts do: what comes together is half the work.
-
-        Between ticks our caches go cold; and what changed on several hosts is one publication.
-        """
-        off = (self._beaten - self._phase + 0.5) % 1.0 - 0.5
-        if abs(off) <= OUT_OF_STEP or self.probe.hello.shell:
-            return
-        # Not so soon after a sample that the next one would span no time.
-        await asyncio.sleep(0.3 + (self._phase - rtt / 2 - 0.3 - time.monotonic()) % 1.0)
-        await self.probe.pace(1.0)
+        wait = until_step(self._phase, beaten=self._beaten, now=time.monotonic(), journey=rtt / 2)
+        if wait is not None and not self.probe.hello.shell:
+            await asyncio.sleep(wait)
+            await self.probe.pace(1.0)
 
     async def _watch(self, watcher: Watcher) -> None:
         pause, longest = WATCHER_RETRY

@@ -42,7 +42,7 @@ class HostSession:
 
     Args:
         make: gives a fresh, unconnected transport.
-        phase: when in each second its probe shall sample (see Connection).
+        phase: when in each second its probe's samples shall arrive (see step.py).
         watchers: run on every connection beside the probe.
         on_change: told that `rebuild()` would now find something, and of what kind.
     """
