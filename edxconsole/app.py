@@ -14,14 +14,12 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edxconsole.catalog.builtin import built_in_ids
-from edxconsole.inventory.loader import find_inventory, load_inventory
-from edxconsole.inventory.model import Inventory
 from edxconsole.settings import load_settings
 
 if TYPE_CHECKING:
     from edxconsole.catalog.model import Catalog
     from edxconsole.engine import Engine, EngineThread
+    from edxconsole.inventory.model import Inventory
     from edxconsole.transport.base import Prompter
 
 T = TypeVar("T")
@@ -151,6 +149,9 @@ def demo_notice(inventory: Inventory) -> str:
 
 def _cluster(hosts: Path | None) -> tuple[Inventory, Catalog | None]:
     """The inventory and its catalog; None for the built-in one, which the first frame can do without."""
+    from edxconsole.catalog.builtin import built_in_ids
+    from edxconsole.inventory.loader import find_inventory, load_inventory
+
     inventory = load_inventory(find_inventory(hosts))
     expected = {component for components in inventory.expect.values() for component in components}
     if inventory.catalog is None and expected <= built_in_ids():

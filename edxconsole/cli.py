@@ -1,6 +1,7 @@
-"""The command line: every command, thin. Each command lives in `edxconsole/commands/`.
+"""The command line: what runs, and every error as one sentence on stderr.
 
-A command's module is imported when it runs, so that `--help` and errors of usage cost nothing.
+Each command lives in `edxconsole/commands/`; `commands/group.py` knows them all. The console itself
+opens without click.
 Exit status: 0 all well, 1 something is wrong with the cluster, 2 usage or inventory, 3 some host
 unreachable, 4 refused, 70 a fault of edxconsole itself, 130 interrupted.
 """
@@ -14,94 +15,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
-import click
-
-from edxconsole import __version__
 from edxconsole.errors import EdxconsoleError, UsageError
-
-COMMANDS = {
-    "status": ("status", "What runs where, and what is wrong."),
-    "ports": ("ports", "Which process listens on which port."),
-    "logs": ("logs", "Print or follow logs of any hosts."),
-    "supervisor": ("supervisor", "Programs of every supervisord, and what it allows."),
-    "restart": ("act", "Restart what a selector names, guarded."),
-    "reload": ("act", "Reload what a selector names, guarded."),
-    "start": ("act", "Start what a selector names, guarded."),
-    "stop": ("act", "Stop what a selector names, guarded."),
-    "check": ("check", "Can I reach, see and control each host, and what is missing?"),
-    "trust": ("trust", "Show a host's key and pin it."),
-    "init": ("init", "Write a hosts.yaml from hosts, ~/.ssh/config or Ansible."),
-    "catalog": ("catalog", "What edxconsole knows about each component."),
-    "sudoers": ("sudoers", "The least sudo rules for this inventory."),
-    "journal": ("journal", "What was changed, when, by whom."),
-    "demo": ("demo", "Start the embedded demo cluster and open the console on it."),
-    "version": ("version", "Versions of edxconsole and what it stands on."),
-}
-"""name -> (module in edxconsole.commands, help)"""
 
 INTERNAL = 70
 INTERRUPTED = 130
 PIPE = 141
 OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """what writing to stdout can meet besides a closed pipe"""
-
-
-class LazyGroup(click.Group):
-    """A group that knows its commands' names and help without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"edxconsole.commands.{COMMANDS[cmd_name][0]}")
-        command = getattr(module, cmd_name)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{module.__name__}.{cmd_name} is no command")
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            from edxconsole.yamlwords import suggest
-
-            ctx.fail(f"there is no command {name!r}{suggest(name, COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(
-    cls=LazyGroup,
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Without a command the console opens. SELECTOR is component[:program]@host-or-group, "
-    "e.g. lms@app*, edxapp_worker:*@app1, @data1, nginx.",
-)
-@click.option(
-    "--hosts",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The inventory. Default: $EDXCONSOLE_HOSTS, ./hosts.yaml, ~/.config/edxconsole/hosts.yaml.",
-)
-@click.option("--read-only", is_flag=True, help="Change nothing, whatever is asked: it can't be armed.")
-@click.version_option(__version__, "--version", prog_name="edxconsole")
-@click.pass_context
-def cli(ctx: click.Context, hosts: Path | None, read_only: bool) -> None:
-    """A live operations console for Open edX clusters, over plain SSH."""
-    opener = partial(open_console, read_only=read_only)
-    ctx.obj = {"open_console": opener, "hosts": hosts, "read_only": read_only}
-    if ctx.invoked_subcommand is None:
-        ctx.exit(opener(hosts))
 
 
 def open_console(hosts: Path | None = None, *, read_only: bool = False) -> int:
@@ -149,12 +72,35 @@ def run(arguments: Sequence[str]) -> int:
         from edxconsole.logfile import start_logging
 
         start_logging()
-        with cli.make_context("edxconsole", list(arguments)) as context:
-            result = cli.invoke(context)
+        console = _console_only(arguments)
+        result = _command(arguments) if console is None else open_console(console[0], read_only=console[1])
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into words
         return _explain(error)
+
+
+def _console_only(arguments: Sequence[str]) -> tuple[Path | None, bool] | None:
+    """--hosts and --read-only of a command line with nothing else; None for all others, and in any doubt."""
+    hosts, read_only = None, False
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        if word == "--read-only":
+            read_only = True
+        elif word == "--hosts" and left and left[0] and not left[0].startswith("-"):
+            hosts = Path(left.pop(0))
+        else:
+            return None
+    return hosts, read_only
+
+
+def _command(arguments: Sequence[str]) -> object:
+    """Run any command line."""
+    from edxconsole.commands.group import group
+
+    with group.make_context("edxconsole", list(arguments), obj={"open_console": open_console}) as context:
+        return group.invoke(context)
 
 
 def _take_signals() -> None:
@@ -191,9 +137,7 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, EdxconsoleError):
         _say(str(error))
         return error.exit_status
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
-    if isinstance(error, KeyboardInterrupt | click.Abort):
+    if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -202,12 +146,24 @@ def _explain(error: BaseException) -> int:
         _say(f"the output can't be written: {error.strerror}.")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERNAL
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    status = _of_click(error)
+    return _crashed(error) if status is None else status
+
+
+def _of_click(error: BaseException) -> int | None:
+    """The exit status of what click raises, shown as click does; None for anything else."""
+    import click
+
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.Abort):
+        return INTERRUPTED
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
-    return _crashed(error)
+    return None
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

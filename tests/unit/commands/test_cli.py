@@ -17,6 +17,7 @@ import click
 import pytest
 
 from edxconsole import cli, settings
+from edxconsole.commands.group import COMMANDS, LazyGroup
 from edxconsole.errors import HostUnreachable, InventoryError, NotConfirmed
 
 SLOW = ("asyncssh", "paramiko", "textual", "psutil", "jeepney")
@@ -55,13 +56,13 @@ def test_help_lists_every_command_without_importing_one() -> None:
         env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
     )
     assert done.stderr.strip() == "[]"
-    for name in cli.COMMANDS:
+    for name in COMMANDS:
         assert f"  {name} " in done.stdout
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_there_and_has_help(name: str) -> None:
-    command = cli.LazyGroup().get_command(click.Context(click.Command("x")), name)
+    command = LazyGroup().get_command(click.Context(click.Command("x")), name)
     assert command is not None
     assert command.name == name
     assert command.help or command.short_help
@@ -275,3 +276,36 @@ def test_read_only_reaches_the_console_also_the_demos(monkeypatch: pytest.Monkey
     for arguments in ([], ["--read-only"], ["--read-only", "demo"], ["demo"]):
         assert cli.run(arguments) == 0
     assert opened == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ([], (None, False)),
+        (["--hosts", "a.yaml"], (Path("a.yaml"), False)),
+        (["--read-only", "--hosts", "a.yaml"], (Path("a.yaml"), True)),
+        (["--hosts", "a.yaml", "--hosts", "b.yaml"], (Path("b.yaml"), False)),
+        (["--hosts"], None),
+        (["--hosts", ""], None),
+        (["--hosts", "--read-only"], None),
+        (["--help"], None),
+        (["--hosts", "a.yaml", "status"], None),
+    ],
+)
+def test_only_what_is_plain_opens_the_console_without_click(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], meant: tuple[Path | None, bool] | None
+) -> None:
+    assert cli._console_only(arguments) == meant
+    if meant is None:
+        return
+    said: list[tuple[Path | None, bool]] = []
+
+    def opened(hosts: Path | None, *, read_only: bool) -> int:
+        said.append((hosts, read_only))
+        return 0
+
+    monkeypatch.setattr(cli, "open_console", opened)
+    assert cli.run(arguments) == 0
+    monkeypatch.setattr(cli, "_console_only", lambda _: None)
+    assert cli.run(arguments) == 0
+    assert said == [meant, meant]
