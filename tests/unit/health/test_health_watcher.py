@@ -1,0 +1,133 @@
+"""When checks are asked: on first sight, at once after a change, sooner while not up; never by polling."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edxconsole.catalog.loader import load_catalog
+from edxconsole.cluster.model import Age, Evidence, HostSnapshot, Instance, Link, Process, State
+from edxconsole.health import watcher as watching
+from edxconsole.health.watcher import HealthWatcher
+
+CATALOG = load_catalog()
+LIMIT = 10.0
+
+
+def process(pid: int, start: int = 1) -> Process:
+    return Process(pid, start, 0.0, 1, 0, "root", "redis", ("redis-server",), "S", 0.0, 0, 1)
+
+
+class Port:
+    """The part of a HostPort that the watcher uses; `asked` has the start of the process at each ask."""
+
+    name = "data"
+    transport = None
+
+    def __init__(self) -> None:
+        self.snapshot = HostSnapshot("data", 1, Link.LIVE, "", 0.0)
+        self.asked: asyncio.Queue[int] = asyncio.Queue()
+        self.waits = 0
+        self._event = asyncio.Event()
+
+    def see(self, *processes: Process) -> None:
+        redis = Instance("redis", "data", State.UP, "", None, pids=tuple(p.pid for p in processes))
+        self.snapshot = replace(
+            self.snapshot, processes={p.pid: p for p in processes}, instances=(redis,) if processes else ()
+        )
+        event, self._event = self._event, asyncio.Event()
+        event.set()
+
+    def report_health(self, component: str, check: str, evidence: Evidence) -> None:
+        assert component == "redis"
+        (seen,) = self.snapshot.processes.values()
+        self.asked.put_nowait(seen.start)
+
+    async def wait_change(self) -> None:
+        self.waits += 1
+        await self._event.wait()
+
+    async def next_ask(self) -> int:
+        async with asyncio.timeout(LIMIT):
+            return await self.asked.get()
+
+
+@asynccontextmanager
+async def watched(
+    monkeypatch: pytest.MonkeyPatch, port: Port, state: State, *, every: float
+) -> AsyncIterator[None]:
+    async def answer(*_: Any) -> Evidence:
+        return Evidence("health", "PONG", state, Age(0.0, 0.0))
+
+    monkeypatch.setattr(watching, "run_check", answer)
+    monkeypatch.setattr(watching, "EVERY", (every, every))
+    monkeypatch.setattr(watching, "HURRY", 0.05)
+    task = asyncio.create_task(HealthWatcher(CATALOG).run(port))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_what_is_there_is_asked_at_once_and_again_when_it_is_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = Port()
+    port.see(process(10))
+    async with watched(monkeypatch, port, State.UP, every=0.05):
+        assert [await port.next_ask() for _ in range(3)] == [1, 1, 1]
+
+
+async def test_what_changed_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port()
+    async with watched(monkeypatch, port, State.UP, every=60 * LIMIT):
+        await asyncio.sleep(0.01)
+        port.see(process(10))
+        assert await port.next_ask() == 1
+        port.see(process(10, start=2))
+        assert await port.next_ask() == 2
+        port.see(process(10, start=2))
+        port.see(process(10, start=3))
+        assert await port.next_ask() == 3, "two changes in a row: the newest counts"
+
+
+async def test_what_was_published_while_it_started_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port()
+    async with watched(monkeypatch, port, State.UP, every=60 * LIMIT):
+        await asyncio.sleep(0)
+        wait, port._event = port._event, asyncio.Event()
+        port.see(process(10))
+        assert not wait.is_set(), "nobody rings for it any more"
+        assert await port.next_ask() == 1
+
+
+async def test_what_is_not_up_is_asked_again_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port()
+    port.see(process(10))
+    async with watched(monkeypatch, port, State.DOWN, every=60 * LIMIT):
+        assert [await port.next_ask() for _ in range(3)] == [1, 1, 1]
+
+
+async def test_a_quiet_host_does_not_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    port = Port()
+
+    class Counting(HealthWatcher):
+        def _renew(self, *arguments: Any) -> None:
+            looks.append(asyncio.get_running_loop().time())
+            super()._renew(*arguments)
+
+    task = asyncio.create_task(Counting(CATALOG).run(port))  # type: ignore[arg-type]
+    await asyncio.sleep(1.5)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert len(looks) == 2, "when it began, and when what was reported before that was published"
+    assert port.waits == 1
