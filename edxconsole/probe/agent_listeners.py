@@ -121,6 +121,20 @@ def proc_unix():
     return res
 
 
+def established():
+    """Established TCP by a socket of its own: what a failure leaves unread is in no other answer's way."""
+    try:
+        netlink = Netlink()
+    except ERRORS:
+        return proc_tcp(b'01')
+    try:
+        return netlink.tcp(ESTABLISHED)
+    except ERRORS + (struct.error,):
+        return proc_tcp(b'01')
+    finally:
+        netlink.s.close()
+
+
 def address(fam, raw):
     """("tcp" or "tcp6", text); IPv4-mapped addresses are IPv4."""
     if fam == 10 and raw[:12] == b'\0' * 10 + b'\xff\xff':
@@ -274,11 +288,7 @@ class Listeners(object):
     def connections(self):
         """Established TCP, folded: [inbound, local address, port of the service, peer address, count, uid]."""
         listening = set(r[2] for r in self.read())
-        try:
-            # a socket of its own: what a failure leaves unread is in no other answer's way
-            rows = Netlink().tcp(ESTABLISHED) if self.nl is not None else proc_tcp(b'01')
-        except ERRORS + (struct.error,):
-            rows = proc_tcp(b'01')
+        rows = established() if self.nl is not None else proc_tcp(b'01')
         fold = {}
         for fam, src, sport, dst, dport, uid, inode, cgroup in rows:
             inbound = sport in listening
