@@ -20,6 +20,7 @@ from edxconsole.demo.machine import Machine
 from edxconsole.demo.namespaces import Mode, Net
 from edxconsole.demo.readiness import Reach, wait_live
 from edxconsole.demo.state import DemoState, StateDir, directory
+from edxconsole.demo.sweeper import Sweeper
 from edxconsole.demo.traffic import start_traffic
 from edxconsole.errors import DemoError
 
@@ -105,6 +106,7 @@ def _running_demo(say: Say) -> Iterator[StateDir]:
     machine.check_python()
     state = StateDir(directory())
     state.take()
+    sweeper = Sweeper(state)
     try:
         mode, reason = _choose_mode()
         if mode is None:
@@ -115,6 +117,7 @@ def _running_demo(say: Say) -> Iterator[StateDir]:
                 yield state
     finally:
         state.leave()
+        sweeper.dismiss()
 
 
 def _choose_mode() -> tuple[Mode | None, str]:

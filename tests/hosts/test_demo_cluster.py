@@ -9,15 +9,11 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,97 +22,20 @@ from edxconsole.demo import linux
 from edxconsole.demo.breaks import BREAKS
 from edxconsole.demo.namespaces import process_tree
 from edxconsole.inventory.loader import load_inventory
+from tests.support.demo import (
+    NOBODY,
+    REPOSITORY,
+    Demo,
+    as_ordinary_user,
+    assert_gone,
+    demo,
+    environment,
+    eventually,
+    identities,
+    runtime_directory,
+)
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(240)]
-
-NOBODY = 65534
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@dataclass
-class Demo:
-    """A demo started headless by `edxconsole demo`, with a state directory of its own."""
-
-    runtime: Path
-    process: subprocess.Popen[bytes]
-    hosts: Path
-    seconds: float
-    wrap: tuple[str, ...] = ()
-
-    @property
-    def state(self) -> Path:
-        return self.hosts.parent
-
-    @property
-    def holder(self) -> int:
-        return int((self.state / "holder").read_text())
-
-    def ssh(self, host: str, command: str, timeout: float = 20) -> str:
-        done = subprocess.run(
-            [*self.wrap, "ssh", "-F", str(self.state / "ssh_config"), host, command],
-            capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self.wrap, *demo_command(), *arguments],
-            capture_output=True, text=True, timeout=90, env=environment(self.runtime), cwd=REPOSITORY,
-        )  # fmt: skip
-
-    def heartbeat(self, host: str = "app1") -> int:
-        script = (
-            "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8000); "
-            "c.request('GET', '/heartbeat'); print(c.getresponse().status)"
-        )
-        return int(self.ssh(host, f'/edx/app/edxapp/venvs/edxapp/bin/python -c "{script}"'))
-
-    def states(self, host: str) -> dict[str, str]:
-        rows = self.ssh(host, "/edx/bin/supervisorctl status || :").splitlines()
-        return {row.split()[0]: row.split()[1] for row in rows}
-
-
-def demo_command() -> list[str]:
-    return [sys.executable, "-m", "edxconsole", "demo"]
-
-
-def environment(runtime: Path) -> dict[str, str]:
-    return os.environ | {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(runtime)}
-
-
-@contextlib.contextmanager
-def demo(runtime: Path, wrap: tuple[str, ...] = ()) -> Iterator[Demo]:
-    """Start one and wait for the path it prints; killed at the end whatever happened."""
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [*wrap, *demo_command(), "--headless"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(runtime), cwd=REPOSITORY,
-    )  # fmt: skip
-    assert process.stdout
-    assert process.stderr
-    try:
-        line = process.stdout.readline().decode().strip()
-        assert line, process.stderr.read().decode()
-        yield Demo(runtime, process, Path(line), time.monotonic() - began, wrap)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        process.stderr.close()
-
-
-def runtime_directory(owner: int | None = None) -> Path:
-    """Short, since supervisord's socket has to fit into 108 bytes."""
-    path = Path(tempfile.mkdtemp(prefix="edxdemo"))
-    path.chmod(0o700)
-    if owner is not None:
-        os.chown(path, owner, owner)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -125,33 +44,6 @@ def running() -> Iterator[Demo]:
     with demo(runtime) as one:
         yield one
     shutil.rmtree(runtime)
-
-
-def eventually(
-    check: Callable[[], object], seconds: float = 30, tell: Callable[[], object] | None = None
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not after {seconds} s: {tell() if tell else ''}"
-        time.sleep(0.2)
-
-
-def identities(pids: list[int]) -> dict[int, str]:
-    """pid -> start time, of those that live."""
-    found = {}
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-            if fields[0] != "Z":
-                found[pid] = fields[19]
-    return found
-
-
-def assert_gone(before: dict[int, str]) -> None:
-    def left() -> list[int]:
-        return [p for p, start in identities(list(before)).items() if start == before[p]]
-
-    eventually(lambda: left() == [], 10, left)
 
 
 def test_the_printed_hosts_file_reaches_every_host_with_its_own_key(running: Demo) -> None:
@@ -291,7 +183,7 @@ def test_an_unknown_failure_names_those_there_are(running: Demo) -> None:
     assert "orphan-port" in wrong.stderr
 
 
-def test_nothing_is_left_after_kill_9_and_stop_cleans_the_rest() -> None:
+def test_nothing_is_left_after_kill_9() -> None:
     runtime = runtime_directory()
     links, mounts = os.listdir("/sys/class/net"), Path("/proc/self/mounts").read_text()
     with demo(runtime) as one:
@@ -299,13 +191,34 @@ def test_nothing_is_left_after_kill_9_and_stop_cleans_the_rest() -> None:
         assert len(before) > 30
         os.kill(one.holder, signal.SIGKILL)
         assert_gone(before)
-        assert one.state.exists()
-        assert "has ended" in one.command("--stop").stdout
+        eventually(lambda: not list(one.state.iterdir()), 10, lambda: list(one.state.iterdir()))
         assert "No demo cluster" in one.command("--stop").stdout
-        assert not list(one.state.iterdir())
     assert os.listdir("/sys/class/net") == links
     assert Path("/proc/self/mounts").read_text() == mounts
     shutil.rmtree(runtime)
+
+
+def test_stop_cleans_what_a_demo_left_that_was_killed_with_all_its_helpers() -> None:
+    runtime = runtime_directory()
+    with demo(runtime) as one:
+        before = identities(process_tree(one.holder))
+        sweepers = [pid for pid in before if str(one.state).encode() in _command_line(pid)]
+        assert len(sweepers) == 1
+        for pid in (*sweepers, one.holder):
+            os.kill(pid, signal.SIGKILL)
+        assert_gone(before)
+        assert (one.state / "id_ed25519").exists()
+        assert "has ended" in one.command("--stop").stdout
+        assert "No demo cluster" in one.command("--stop").stdout
+        assert not list(one.state.iterdir())
+    shutil.rmtree(runtime)
+
+
+def _command_line(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return words if b"edxconsole.demo.sweeper" in words else b""
+    return b""
 
 
 def test_stop_from_another_shell_ends_it_whole() -> None:
@@ -339,30 +252,6 @@ def test_an_ordinary_user_has_the_same() -> None:
     shutil.rmtree(runtime)
 
 
-def as_ordinary_user() -> tuple[str, ...]:
-    """A prefix that runs a command as nobody, who can pass what closed directories Python and we lie in."""
-    drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    wanted = {os.path.realpath(path) for path in (sys.base_prefix, sys.prefix, REPOSITORY)}
-    inner = sorted(p for p in wanted if not any(p.startswith(f"{other}/") for other in wanted))
-    closed = {path: top for path in inner if (top := closed_above(Path(path)))}
-    if not closed:
-        return drop
-    lines = ["mount -t tmpfs tmpfs /mnt"]
-    for number, path in enumerate(closed):
-        lines.append(f"mkdir /mnt/{number}; mount --bind {shlex.quote(path)} /mnt/{number}")
-    lines += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(top)}" for top in sorted(set(closed.values()))]
-    for number, path in enumerate(closed):
-        lines.append(f"mkdir -p {shlex.quote(path)}; mount --move /mnt/{number} {shlex.quote(path)}")
-    script = "; ".join([*lines, 'exec "$@"'])
-    return ("unshare", "-m", "--propagation", "private", "sh", "-euc", script, "sh", *drop)
-
-
-def closed_above(path: Path) -> str | None:
-    """The topmost directory above `path` that others can't pass."""
-    above = [parent for parent in path.parents if not parent.stat().st_mode & 0o001]
-    return str(above[-1]) if above else None
-
-
 def test_without_namespaces_it_falls_back_to_loopback_and_says_so() -> None:
     """User namespaces are denied for real: in one that allows no more of them, without any capability."""
     runtime = runtime_directory()
@@ -390,6 +279,7 @@ def test_without_namespaces_it_falls_back_to_loopback_and_says_so() -> None:
         assert len(before) > 20
         os.kill(one.holder, signal.SIGKILL)
         assert_gone(before)
+        eventually(lambda: not list(one.state.iterdir()), 10, lambda: list(one.state.iterdir()))
     shutil.rmtree(runtime)
 
 
