@@ -43,7 +43,7 @@ def run_app(hosts: Path | None = None, *, read_only: bool = False) -> int:
     gc.disable()  # a tenth of the start; EdxConsole turns it on again once it is through
     from screens.bridge import Bridge
     from screens.console import EdxConsole
-    from screens.prompting import ModalPrompter
+    from screens.prompter import ModalPrompter
     from widgets.clock import Clock
     from widgets.driver import PatientDriver
 

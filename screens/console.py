@@ -27,7 +27,7 @@ from screens.commands import APP_BINDINGS
 from screens.history import History
 from screens.live import LiveScreen
 from screens.place import Place, Target, Visit, WantAct
-from screens.prompting import ModalPrompter
+from screens.prompter import ModalPrompter
 from screens.styles import SHEETS, Styles
 from widgets.driver import CongestionGate
 from widgets.ink import THEMES
@@ -57,7 +57,13 @@ MODES = {
 }
 """Every screen of the console, by its module in `screens`: a new one is one line here."""
 
-_LATER = (*(f"screens.{kind}" for kind in MODES), "screens.acting", "screens.help", "screens.palette")
+_LATER = (
+    *(f"screens.{kind}" for kind in MODES),
+    "screens.acting",
+    "screens.help",
+    "screens.palette",
+    "screens.prompting",
+)
 """what is imported in a thread once the first frame is painted, so that no key waits for it"""
 
 

@@ -67,7 +67,7 @@ def make_app(hosts: Path) -> Any:
     from edxconsole.inventory.loader import load_inventory
     from screens.bridge import Bridge
     from screens.console import EdxConsole
-    from screens.prompting import ModalPrompter
+    from screens.prompter import ModalPrompter
     from widgets.clock import Clock
 
     inventory = load_inventory(hosts)

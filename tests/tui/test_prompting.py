@@ -10,7 +10,8 @@ from typing import Any
 from textual.widgets import Input
 
 from edxconsole.transport.base import Prompter
-from screens.prompting import ModalPrompter, SecretModal, TrustModal
+from screens.prompter import ModalPrompter
+from screens.prompting import SecretModal, TrustModal
 from tests.tui.fakes import make_app
 
 
