@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import zlib
 
 import pytest
 
-from edxconsole.probe.launcher import AGENT, source
+from edxconsole.probe.launcher import AGENT, packed_agent, source
 
 AGENT_SOURCE = b"".join(source(name) for name in AGENT).decode()
 FORBIDDEN = {
@@ -78,3 +79,13 @@ def test_only_the_standard_library_and_small_files() -> None:
     assert imports <= sys.stdlib_module_names
     assert all(source(name).count(b"\n") <= 650 for name in AGENT)
     assert not re.search(r"[0-9]_[0-9]", re.sub(r"'[^'\n]*'|#.*", "", AGENT_SOURCE))
+
+
+def test_what_is_sent_is_the_source_without_its_words() -> None:
+    tree = ast.parse(AGENT_SOURCE)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    sent = [node for part in zlib.decompress(packed_agent()).split(b"\0") for node in ast.parse(part).body]
+    assert [ast.dump(node) for node in sent[:-1]] == [ast.dump(node) for node in tree.body]
+    assert ast.unparse(sent[-1]) == "main()"
