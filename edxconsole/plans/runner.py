@@ -54,7 +54,7 @@ class Runner:
                 await self._step(index, step, confirmation)
             except asyncio.CancelledError:
                 self._emit(index, StepState.UNKNOWN, "the console stopped waiting for it")
-                self._journal.append(self._plan.id, PlanState.ABORTED.value, step=index)
+                self._journal.append(self._plan.id, f"plan.{PlanState.ABORTED.value}", step=index)
                 raise
             except EdxconsoleError as error:
                 await self._note(index, PlanState.HALTED, str(error))

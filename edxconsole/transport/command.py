@@ -31,8 +31,10 @@ KILL_TURNS = 10
 LINGER = 1.0
 PID_WITHIN = 64 * 1024
 RunPlain = Callable[[Sequence[str]], Awaitable[Result]]
+_First = Callable[[ByteReader], Awaitable[bytes]]
 
 _TELL_PID = 'echo EDX-PID $$ >&2; exec "$@"'
+_TELL_BEGIN = f"echo EDX-BEGINS; {_TELL_PID}"
 _UNPACK = 'eval "$(printf %b "$1")"'
 _NOT_IN_QUOTES = re.compile(r"[\n!\\]")
 _KILL = r"""
@@ -47,6 +49,7 @@ done
 exit 1
 """
 _PID = re.compile(rb"EDX-PID (\d+)\r?\n")
+_BEGINS = b"EDX-BEGINS\n"
 _SUDO_NOISE = re.compile(rb"^sudo: (unable to resolve host|.*: warning)")
 _START_FAILURES = rb": (?:command )?(?:not found|No such file or directory|Permission denied|cannot execute)"
 
@@ -76,13 +79,16 @@ def become_argv(argv: Sequence[str], become: str | None) -> tuple[str, ...]:
     return ("sudo", "-n", "-u", become, "--", *argv)
 
 
-def command_line(argv: Sequence[str], become: str | None = None) -> str:
+def command_line(argv: Sequence[str], become: str | None = None, *, tell_begin: bool = False) -> str:
     """One line for a login shell of any kind; tells its pid in the form `PidLine` takes out.
+
+    `tell_begin`: on stdout it tells where the command's own output begins (see `collect`).
 
     Within quotes csh breaks at newlines and expands `!`, and fish takes backslashes away: a line
     that has any of these goes to sh with them written as octal numbers.
     """
-    line = "exec " + shlex.join(("sh", "-c", _TELL_PID, "sh", *become_argv(argv, become)))
+    tell = _TELL_BEGIN if tell_begin else _TELL_PID
+    line = "exec " + shlex.join(("sh", "-c", tell, "sh", *become_argv(argv, become)))
     if not _NOT_IN_QUOTES.search(line):
         return line
     octal = _NOT_IN_QUOTES.sub(lambda found: f"\\0{ord(found[0]):03o}", line)
@@ -137,16 +143,18 @@ async def collect(
     max_output: int,
     become: str | None = None,
     kill: RunPlain | None = None,
+    told_begin: bool = False,
 ) -> Result:
     """Feed stdin, read both streams at once, wait; always closes the process.
 
     Args:
+        told_begin: what a talking login shell said before the command began is left out of stdout.
         kill: runs `kill_argv` for what a signal does not end.
 
     Raises CommandTimedOut (after killing it) and ConnectionLost.
     """
     began = time.monotonic()
-    reading = _Reading(process, max_output)
+    reading = _Reading(process, max_output, told_begin=told_begin)
     feeding = asyncio.create_task(_feed(process, stdin))
     status: int | None = None
     try:
@@ -215,14 +223,15 @@ async def _feed(process: Process, stdin: bytes) -> None:
 class _Reading:
     """Both outputs of a command until EOF, or until one is longer than `most`."""
 
-    def __init__(self, process: Process, most: int) -> None:
+    def __init__(self, process: Process, most: int, *, told_begin: bool) -> None:
         self._most = most
         self._parts: tuple[list[bytes], list[bytes]] = ([], [])
         self._cut = asyncio.Event()
         self._size = 0
+        first = _after_chatter if told_begin else _at_once
         self._tasks = [
-            asyncio.create_task(self._read(reader, parts))
-            for reader, parts in zip((process.stdout, process.stderr), self._parts, strict=True)
+            asyncio.create_task(self._read(process.stdout, self._parts[0], first)),
+            asyncio.create_task(self._read(process.stderr, self._parts[1], _at_once)),
         ]
 
     @property
@@ -257,9 +266,9 @@ class _Reading:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _read(self, reader: ByteReader, parts: list[bytes]) -> None:
-        size = 0
-        while not self.cut and (data := await reader.read(CHUNK)):
+    async def _read(self, reader: ByteReader, parts: list[bytes], first: _First) -> None:
+        size, data = 0, await first(reader)
+        while data and not self.cut:
             parts.append(data[: self._most - size])
             size += len(data)
             self._size += len(data)
@@ -268,6 +277,23 @@ class _Reading:
                 for task in self._tasks:
                     if task is not asyncio.current_task():
                         task.cancel()
+            else:
+                data = await reader.read(CHUNK)
+
+
+async def _at_once(reader: ByteReader) -> bytes:
+    return await reader.read(CHUNK)
+
+
+async def _after_chatter(reader: ByteReader) -> bytes:
+    """The first of the command's own output; all there was, where the command never began."""
+    said = b""
+    while _BEGINS not in said:
+        data = await reader.read(CHUNK)
+        if not data or len(said) > PID_WITHIN:
+            return said + data
+        said += data
+    return said.partition(_BEGINS)[2] or await reader.read(CHUNK)
 
 
 async def check_start(host: str, user: str, result: Result, become: str | None, run: RunPlain) -> None:

@@ -126,6 +126,7 @@ class SshTransport(ABC, Generic[K]):
             max_output=max_output,
             become=become,
             kill=self._plain,
+            told_begin=True,
         )
         if result.exit_status is None and result.signal is None:
             raise ConnectionLost(await self._lost_now(), host=self.host_name)
@@ -186,10 +187,12 @@ class SshTransport(ABC, Generic[K]):
     async def _plain(self, argv: Sequence[str]) -> Result:
         """A small command of our own, without the checks of `run`."""
         process = await self._start(argv, None, keep_stderr=True)
-        return await collect(self.host_name, argv, process, stdin=b"", timeout=10, max_output=1 << 16)
+        return await collect(
+            self.host_name, argv, process, stdin=b"", timeout=10, max_output=1 << 16, told_begin=True
+        )
 
     async def _start(self, argv: Sequence[str], become: str | None, *, keep_stderr: bool) -> RunningProcess:
-        line = command_line(argv, become)
+        line = command_line(argv, become, tell_begin=keep_stderr)
         process = await self._sessions.open(
             lambda: self._session(line, keep_stderr=keep_stderr, kill_signal=kill_signal(become))
         )

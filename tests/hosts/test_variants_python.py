@@ -42,6 +42,8 @@ async def test_one_python_of_this_version_is_enough(lab: Lab, tmp_path: Path, ve
     host = lab.boot({"old": options})["old"]
     async with watching(lab.inventory(), tmp_path) as engine:
         await small.all_work(engine, host)
+        said = await engine.transport(host.name).run(["echo", "one"], timeout=10)
+        assert said.stdout == b"one\n", "a command's output is its own, whatever the login shell says first"
         seen = engine.snapshot.hosts["old"]
         assert seen.python.startswith(version)
         assert not seen.shell_probe
@@ -103,3 +105,5 @@ async def test_login_shells(lab: Lab, tmp_path: Path, prepare: str) -> None:
     host = lab.boot({"odd": small_host(prepare=prepare, sshd={"Banner": "/etc/issue.net"})})["odd"]
     async with watching(lab.inventory(), tmp_path) as engine:
         await small.all_work(engine, host)
+        said = await engine.transport(host.name).run(["echo", "one"], timeout=10)
+        assert said.stdout == b"one\n", "a command's output is its own, whatever the login shell says first"
