@@ -36,7 +36,9 @@ INTERPRETERS = (
 AGENT = (
     "agent_base.py",
     "agent_masks.py",
+    "agent_gates.py",
     "agent_processes.py",
+    "agent_exits.py",
     "agent_listeners.py",
     "agent_vitals.py",
     "agent_supervisor.py",

@@ -191,3 +191,23 @@ def test_a_listener_is_parsed_when_the_kernel_says_something_else(
             assert {four, six} <= told()
         assert four not in told()
         assert six in told()
+
+
+def test_an_end_is_seen_without_pidfd(agent: dict[str, Any], table: Any) -> None:
+    """Old kernels have none: the watched processes are looked at in turn."""
+    ended: list[int] = []
+    exits = agent["Exits"](None, table, None, ended.append)
+    with subprocess.Popen(["sleep", "99"]) as child:
+        table.sample()
+        exits.watch(child.pid)
+        table.sample()
+        exits.poll()
+        assert not ended
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        exits.poll()
+        assert ended == [child.pid]
+        table.sample()
+        exits.fds[child.pid] = -1
+        exits.poll()
+    assert ended == [child.pid, child.pid], "a zombie that the table knows has ended as well"
