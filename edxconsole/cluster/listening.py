@@ -28,6 +28,15 @@ def descends(pid: int, ancestor: int, processes: Mapping[int, Process]) -> bool:
     return False
 
 
+ANY_ADDRESS = frozenset({"0.0.0.0", "::", "*", ""})
+
+
+def apart(listener: Listener, own: Iterable[Listener]) -> bool:
+    """Whether it has the port at another address than `own` has it: then neither is in the other's way."""
+    theirs = {one.address for one in own}
+    return bool(theirs) and not (ANY_ADDRESS | theirs) & {listener.address} and not ANY_ADDRESS & theirs
+
+
 def orphan(
     component: Component,
     unit: Unit,
@@ -48,10 +57,10 @@ def orphan(
         return None  # just restarted: the process table is a moment behind the manager
     seen = tuple(listeners)
     for spec in component.listeners:
-        for listener in on_spec(spec, seen):
-            if listener.pid is None or listener.how != "owner" or listener.pid not in processes:
-                continue
-            if _own(component, unit, listener, processes):
+        held = [s for s in on_spec(spec, seen) if s.pid in processes and s.how == "owner"]
+        own = [s for s in held if _own(component, unit, s, processes)]
+        for listener in held:
+            if listener in own or listener.pid is None or apart(listener, own):
                 continue
             child = _child_of_supervisord(listener.pid, processes)
             if unit.kind == "supervisor" and child is not None and child not in running:

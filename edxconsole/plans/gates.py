@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from edxconsole.catalog.model import Component
-from edxconsole.cluster.listening import descends
+from edxconsole.cluster.listening import apart, descends
 from edxconsole.cluster.model import HostSnapshot, Listener, State
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.errors import EdxconsoleError
@@ -118,15 +118,12 @@ def _holds_ports(host: HostSnapshot, acted: Acted, identity: Identity) -> tuple[
         holders = [entry for entry in host.listeners if entry.port == number]
         if not holders:
             return False, f"port {number} is closed"
-        foreign = [
-            h
-            for h in holders
-            if h.pid and h.how == "owner" and not descends(h.pid, identity.pid, host.processes)
-        ]
+        known = [h for h in holders if h.pid and h.how == "owner"]
+        own = [h for h in known if h.pid and descends(h.pid, identity.pid, host.processes)]
+        foreign = [h for h in known if h not in own and not apart(h, own)]
         if foreign:
             return False, f"port {number} is held by {_holder(foreign[0])}, not by pid {identity.pid}"
-        owned = any(h.pid and h.how == "owner" for h in holders)
-        seen.append(f"{number} by pid {holders[0].pid}" if owned else f"{number} (owner not visible)")
+        seen.append(f"{number} by pid {own[0].pid}" if own else f"{number} (owner not visible)")
     return True, "listens on " + ", ".join(seen) if seen else "holds no port"
 
 

@@ -154,6 +154,19 @@ def test_an_orphan_on_the_port_is_named() -> None:
     assert (lms.state, lms.reason) == (State.DEGRADED, "port 8000 is held by pid 30 (python), not by lms")
 
 
+def test_what_listens_at_another_address_is_no_orphan() -> None:
+    made = lms_host(pid=50, start=T0 - 3)
+    stranger = process(30, *GUNICORN, ppid=1)
+    made.apply(processes(process(50, *GUNICORN, ppid=20), stranger, full=False), 1.0)
+    rows = [listener(8000, 30, address="127.0.0.22"), listener(8000, 50, address="127.0.0.21")]
+    made.apply(listeners(*rows), 1.0)
+    answer(made, State.UP, "heartbeat: 200")
+    assert of(made).state is State.UP
+    rows[0] = listener(8000, 30, address="0.0.0.0")
+    made.apply(listeners(*rows), 1.1)
+    assert of(made).reason == "port 8000 is held by pid 30 (python), not by lms"
+
+
 def test_a_port_taken_while_the_program_is_stopped_is_named() -> None:
     made = lms_host(state="FATAL", pid=0)
     made.apply(processes(process(30, *GUNICORN, ppid=1), full=False), 1.0)

@@ -121,6 +121,25 @@ async def test_an_orphan_holding_the_port_fails_l1_and_is_named() -> None:
     assert "held by pid 99 (gunicorn), not by pid 20" in results[-1].evidence
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "passed"),
+    [
+        ("127.0.0.21", "127.0.0.22", True),
+        ("127.0.0.1", "127.0.0.1", False),
+        ("127.0.0.1", "0.0.0.0", False),
+        ("::", "127.0.0.1", False),
+    ],
+)
+async def test_another_program_may_have_the_port_at_another_address(
+    own: str, other: str, passed: bool
+) -> None:
+    listeners = [replace(listener(8000, 99), address=other), replace(listener(8000, 20), address=own)]
+    port = Port(host([process(20), process(99)], listeners), unit(20), GOOD)
+    results, _ = await try_gates(port, step(Verb.RESTART, OLD), BEFORE)
+    assert (results[1].level.value, results[1].passed) == ("L1", passed)
+    assert ("by pid 20" if passed else "held by pid 99") in results[1].evidence
+
+
 async def test_a_closed_port_fails_l1() -> None:
     port = Port(host([process(20)], []), unit(20), GOOD)
     assert await verdicts(port, step(Verb.RESTART, OLD)) == [("L0", True), ("L1", False)]
