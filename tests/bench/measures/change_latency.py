@@ -219,9 +219,20 @@ def _painted(cluster: LabCluster, stage: Stage) -> list[float]:
             since = terminal.position
             hand.open_port(port)
             shown = terminal.wait_for(str(port).encode(), since)
-            told = [f.split() for f in terminal.facts if f.startswith("port ")]
-            times.append(shown - next(float(f[1]) for f in told if f[2] == str(port)))
+            times.append(shown - _woken(terminal, port))
             hand.close_port(port)
             time.sleep(_CHANCE.uniform(1.0, 2.0))
     hand.close()
     return times
+
+
+def _woken(terminal: Terminal, port: int) -> float:
+    """When the engine woke with this port; what tells it may come a moment after the paint."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        for fact in terminal.facts:
+            match fact.split():
+                case ["port", at, number] if number == str(port):
+                    return float(at)
+        time.sleep(0.01)
+    raise AssertionError(f"the console painted port {port} and never told when it knew of it")
