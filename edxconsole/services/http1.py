@@ -1,6 +1,7 @@
 """HTTP/1.1 over a Stream of a transport: keep-alive, one request at a time, everything bounded.
 
-httpx can't be used here: its connections are its own, ours come out of an SSH channel.
+Every host with a supervisord needs this at once. Where a service is rarer, `host_http` has httpx do it,
+whose import costs 0.15 s.
 """
 
 from __future__ import annotations

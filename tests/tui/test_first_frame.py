@@ -15,7 +15,7 @@ NAME = "first-of-all"
 LATER = {
     "asyncssh", "click", "cryptography", "edxconsole.catalog.loader", "edxconsole.catalog.model",
     "edxconsole.engine", "edxconsole.inventory.hostsfile", "edxconsole.probe.frames", "edxconsole.services",
-    "edxconsole.transport", "jeepney", "paramiko", "psutil", "pydantic", "pydantic_core", "screens.acting",
+    "edxconsole.transport", "httpcore", "httpx", "jeepney", "paramiko", "psutil", "pydantic", "pydantic_core", "screens.acting",
     "screens.component", "screens.help", "screens.host", "screens.logs", "screens.palette",
     "screens.prompting",
 }  # fmt: skip
