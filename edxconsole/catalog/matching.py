@@ -14,6 +14,8 @@ K = TypeVar("K")
 MAX_ARGV = 4096
 """characters of a joined argv that are looked at"""
 _CACHE = 8192
+_ENTRIES = {"supervisor": "supervisor", "systemd": "systemd", "sysv": "sysv", "docker": "compose"}
+"""Unit.kind -> the ManagerEntry that has its names"""
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ def component_of_unit(catalog: Catalog, kind: str, name: str, aliases: Sequence[
     """Component id of a unit by its name, else by one of its aliases; "" when none.
 
     Args:
-        kind: supervisor, systemd, sysv or compose (Unit.kind).
+        kind: supervisor, systemd, sysv or docker (Unit.kind).
         name: as the manager says it: "edxapp:lms", "nginx.service".
     """
     found = (_component_of_name(catalog, kind, n) for n in (name, *aliases))
@@ -122,10 +124,9 @@ def _build(catalog: Catalog) -> _Compiled:
                 ports.setdefault(listener.port, component.id)
             if listener.unix is not None:
                 sockets.setdefault(listener.unix, component.id)
-    kinds = ("supervisor", "systemd", "sysv", "compose")
     return _Compiled(
         catalog=catalog,
-        units={kind: _unit_patterns(kind, components) for kind in kinds},
+        units={kind: _unit_patterns(entry, components) for kind, entry in _ENTRIES.items()},
         argv=[(re.compile(text), c.id) for c in components for text in c.signature.argv],
         masters={c.id: re.compile(c.signature.master) for c in components if c.signature.master},
         comm=comm,
@@ -134,8 +135,8 @@ def _build(catalog: Catalog) -> _Compiled:
     )
 
 
-def _unit_patterns(kind: str, components: list[Component]) -> list[tuple[re.Pattern[str], str]]:
+def _unit_patterns(entry: str, components: list[Component]) -> list[tuple[re.Pattern[str], str]]:
     """Names without wildcards first, so that "lms" never loses to somebody's "l*"."""
-    pairs = [(text, c.id) for c in components for text in getattr(c.managers, kind)]
+    pairs = [(text, c.id) for c in components for text in getattr(c.managers, entry)]
     pairs.sort(key=lambda pair: any(sign in pair[0] for sign in "*?["))
     return [(re.compile(translate(text)), component) for text, component in pairs]

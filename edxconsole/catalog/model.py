@@ -94,6 +94,9 @@ class ActionSpec(_Model):
     """shown in the confirmation: who is cut off, what is lost"""
     deadline: float = 60.0
     """seconds the console allows the act itself"""
+    grace: float | None = None
+    """seconds it may take to end before it is killed, where the console can choose them: in a container;
+    None: what the container was made with, else Docker's 10 s"""
     gate_deadline: float = 120.0
     """seconds until health must be back"""
 

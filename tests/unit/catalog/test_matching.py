@@ -45,7 +45,7 @@ def catalog() -> Catalog:
         ("systemd", "supervisor.xqwatcher.service", "supervisor"),
         ("systemd", "nginx.service.d", ""),
         ("sysv", "nginx", "nginx"),
-        ("compose", "lms-worker", "edxapp_worker"),
+        ("docker", "lms-worker", "edxapp_worker"),
         ("nonsense", "lms", ""),
     ],
 )
