@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+CONTAINERS = "docker"
+"""the Unit.kind of containers: what runs in them has its ports, files and programs to itself"""
+
 
 class UnitHealth(StrEnum):
     """A manager's own word for a unit, folded to what an operator needs. RUNNING is not "healthy"."""
@@ -44,9 +47,10 @@ class Unit:
     """One program or unit of one manager on one host, as last observed."""
 
     manager: str
-    """manager id, e.g. "supervisor:/edx/var/supervisor/supervisor.sock", "systemd", "sysv" """
+    """manager id, e.g. "supervisor:/edx/var/supervisor/supervisor.sock", "systemd", "sysv", "docker" """
     name: str
-    """the name its manager uses: "lms", "edxapp_worker:lms_default_1", "nginx.service" """
+    """the name its manager uses: "lms", "edxapp_worker:lms_default_1", "nginx.service";
+    for a container "tutor_local:lms" """
     word: str
     """the manager's own word: RUNNING, FATAL, "active (running)" """
     health: UnitHealth
