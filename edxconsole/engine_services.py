@@ -9,7 +9,7 @@ from edxconsole.cluster.model import HostSnapshot
 from edxconsole.errors import EdxconsoleError, ServiceUnavailable
 from edxconsole.inventory.model import Inventory
 from edxconsole.services.base import Capabilities, ServiceManager
-from edxconsole.services.registry import managers_for
+from edxconsole.services.registry import managed_by, managers_for
 from edxconsole.transport.base import Transport
 
 
@@ -24,8 +24,7 @@ class ManagerBook:
 
     def managers(self, transport: Transport, host: HostSnapshot) -> dict[str, ServiceManager]:
         """Every manager of a host."""
-        places = tuple((s.id, s.endpoint, s.identity) for s in host.supervisors)
-        token = (id(transport), transport, places)
+        token = (id(transport), transport, managed_by(host))
         known = self._made.get(host.name)
         if known is not None and known[0] == token:
             return known[1]

@@ -13,7 +13,7 @@ from edxconsole.catalog.model import Catalog, Component
 from edxconsole.cluster.listening import missing, on_spec, orphan, place
 from edxconsole.cluster.model import Age, Evidence, Instance, Listener, Process, State
 from edxconsole.cluster.restarts import LOOP
-from edxconsole.cluster.units import Unit, UnitHealth
+from edxconsole.cluster.units import CONTAINERS, Unit, UnitHealth
 from edxconsole.cluster.workers import count_workers, expected_workers
 
 YOUNG = 20.0
@@ -72,11 +72,17 @@ class _Case:
     processes: tuple[Process, ...]
     verdicts: list[Verdict] = field(default_factory=list)
 
+    @property
+    def contained(self) -> bool:
+        """Whether it runs in containers only: its ports are not the host's then."""
+        return not self.processes and bool(self.units) and all(u.kind == CONTAINERS for u in self.units)
+
     def say(self, source: str, state: State, reason: str, age: Age | None = None) -> None:
         when = age or self.seen.ages.get(_AGE_OF.get(source, source)) or Age(self.seen.now, 0.0)
         self.verdicts.append(Verdict(state, reason, Evidence(source, reason, state, when)))
 
 
+NOT_ASKED = "not asked itself, its ports are inside its container"
 NOT_YET = "not checked yet"
 """ends the reason of an instance whose first answers are on their way"""
 _AGE_OF = {"process": "processes", "listener": "listeners"}
@@ -117,12 +123,22 @@ def _counts(component: Component, unit: Unit, seen: Observed) -> bool:
 
     Where it can't tell, the processes alone do.
     """
+    if unit.kind == CONTAINERS:
+        return not _of_idle_project(component, unit, seen)
     if unit.kind not in INIT or unit.health not in _IDLE:
         return True
     if seen.by_component.get(component.id):
         return True
     known = component.id in seen.remembered or component.id in seen.expected
     return known and unit.health is not UnitHealth.UNKNOWN
+
+
+def _of_idle_project(component: Component, unit: Unit, seen: Observed) -> bool:
+    """Whether it is idle, and another project on this host has the same and runs it."""
+    project = unit.name.partition(":")[0]
+    others = (u for u in seen.units.get(component.id, ()) if u.kind == CONTAINERS)
+    runs = any(u.health not in _IDLE and u.name.partition(":")[0] != project for u in others)
+    return unit.health in _IDLE and runs
 
 
 def _judge_units(case: _Case) -> None:
@@ -150,7 +166,9 @@ def _unit_verdict(unit: Unit, component: Component) -> tuple[State, str]:
     said = f"{unit.name} {unit.word}" + (f": {unit.detail}" if unit.detail else "")
     match unit.health:
         case UnitHealth.RUNNING:
-            return State.UP, f"{said}, pid {unit.identity.pid}" if unit.identity.pid else said
+            pid = f", pid {unit.identity.pid}" if unit.identity.pid else ""
+            asked = f", {NOT_ASKED}" if unit.kind == CONTAINERS and component.health else ""
+            return State.UP, f"{said}{pid}{asked}"
         case UnitHealth.STARTING | UnitHealth.STOPPING:
             return State.DEGRADED, said
         case UnitHealth.EXITED if component.normal_exit:
@@ -205,7 +223,7 @@ def _judge_processes(case: _Case) -> None:
 
 
 def _judge_listeners(case: _Case) -> None:
-    if "listeners" not in case.seen.ages:
+    if case.contained or "listeners" not in case.seen.ages:
         return
     if _judge_orphan(case):
         return
@@ -226,7 +244,7 @@ def _judge_listeners(case: _Case) -> None:
 
 
 def _judge_orphan(case: _Case) -> bool:
-    for unit in case.units:
+    for unit in (u for u in case.units if u.kind != CONTAINERS):
         held = orphan(case.component, unit, case.seen.listeners, case.seen.processes, _pids(case.seen))
         if held is None:
             continue
@@ -249,7 +267,7 @@ def _pids(seen: Observed) -> frozenset[int]:
 
 def _judge_health(case: _Case) -> None:
     alive = bool(case.processes) or any(u.health is UnitHealth.RUNNING for u in case.units)
-    for spec in case.component.health if alive else ():
+    for spec in case.component.health if alive and not case.contained else ():
         answer = case.seen.health.get((case.component.id, spec.name))
         if answer is None:
             case.say("health", State.UNKNOWN, f"{spec.name} {NOT_YET}")
@@ -280,6 +298,14 @@ _JUDGES: tuple[Callable[[_Case], None], ...] = (
 )
 
 
+def in_containers(units: Mapping[str, tuple[Unit, ...]]) -> frozenset[str]:
+    """Components of which a container runs; processes of containers are not attributed by themselves."""
+    running = (UnitHealth.RUNNING, UnitHealth.STARTING)
+    return frozenset(
+        c for c, us in units.items() if any(u.kind == CONTAINERS and u.health in running for u in us)
+    )
+
+
 def time_matters(instances: Iterable[Instance]) -> bool:
     """Whether a judgement would change by the passing of time alone (a start that takes too long)."""
     return any(i.reason.startswith("starting") for i in instances)
@@ -293,9 +319,11 @@ def _made(case: _Case, expected: bool, lost: str) -> Instance:
         state, reason = State.UNKNOWN, f"{lost}; was {worst.state.value}"
     pids = tuple(sorted({p.pid for p in case.processes} | _unit_pids(case)))
     cores = case.seen.cores
-    workers = case.component.workers
+    workers = None if case.contained else case.component.workers
     ports = {s.port for spec in case.component.listeners for s in on_spec(spec, case.seen.listeners)}
     ports |= {s.port for s in case.seen.listeners if s.component == case.component.id}
+    if case.contained:
+        ports = set()
     return Instance(
         component=case.component.id,
         host=case.seen.host,

@@ -16,7 +16,7 @@ from edxconsole.cluster.attribution import Attribution
 from edxconsole.cluster.calm import CalmVitals, Move, steady
 from edxconsole.cluster.clock import HostClock
 from edxconsole.cluster.cost import ProbeCost
-from edxconsole.cluster.instances import NOT_YET, Observed, compute, time_matters
+from edxconsole.cluster.instances import NOT_YET, Observed, compute, in_containers, time_matters
 from edxconsole.cluster.model import (
     NO_AGES,
     Age,
@@ -308,6 +308,7 @@ class HostStore:
         history.instances = {i.component: i for i in self._instances}
         if not lost:
             history.remembered.update(by_component)
+            history.remembered.update(in_containers(observed.units))
 
     def _since(self, instance: Instance, now: float) -> Instance:
         """A change of state that was witnessed dates from now, not from the start of a process."""

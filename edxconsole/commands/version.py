@@ -11,7 +11,7 @@ from edxconsole import __version__
 from edxconsole.commands.options import json_option
 from edxconsole.commands.output import Printer, print_json
 
-LIBRARIES = ("asyncssh", "paramiko", "textual", "jeepney", "psutil", "pydantic", "PyYAML", "click")
+LIBRARIES = ("asyncssh", "paramiko", "textual", "jeepney", "httpx", "psutil", "pydantic", "PyYAML", "click")
 
 
 @click.command()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from edxconsole.catalog.model import Catalog, HealthSpec
+from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import Instance, State
 from edxconsole.cluster.units import UnitHealth
 from edxconsole.cluster.watcher import HostPort
@@ -78,7 +79,7 @@ class HealthWatcher:
     def _wanted(self, host: HostPort) -> Iterator[tuple[Key, tuple[HealthSpec, object]]]:
         for instance in host.snapshot.instances:
             component = self._catalog.get(instance.component)
-            if component is None or not _alive(host, instance):
+            if component is None or not _alive(host, instance) or contained(host.snapshot, instance):
                 continue
             shape = (instance.ports, _roots(host, instance))
             for spec in component.health:

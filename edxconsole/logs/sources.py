@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from edxconsole.catalog.matching import component_of_unit
 from edxconsole.catalog.model import Catalog
+from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, State
 from edxconsole.cluster.units import Unit
 from edxconsole.logs.model import LogSource
@@ -36,7 +37,7 @@ def log_sources(
 def _of_host(catalog: Catalog, host: HostSnapshot) -> Iterator[LogSource]:
     own = list(_of_units(catalog, host))
     paths = {s.path for s in own}
-    seen = {i.component for i in host.instances if i.state is not State.ABSENT}
+    seen = {i.component for i in host.instances if i.state is not State.ABSENT and not contained(host, i)}
     for component in catalog.components.values():
         if component.id not in seen:
             continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edxconsole.catalog.model import Component
 from edxconsole.cluster.listening import apart, descends
 from edxconsole.cluster.model import HostSnapshot, Listener, State
-from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.cluster.units import CONTAINERS, Identity, Unit, UnitHealth
 from edxconsole.errors import EdxconsoleError
 from edxconsole.plans.model import GateLevel, GateResult, Step
 from edxconsole.plans.port import EnginePort
@@ -38,7 +38,7 @@ def before_act(host: HostSnapshot, step: Step, unit: Unit, component: Component 
         for listener in host.listeners
         if root and listener.pid and listener.port and descends(listener.pid, root, host.processes)
     }
-    if not held and component:
+    if not held and component and unit.kind != CONTAINERS:
         held = {s.port for s in component.listeners if s.required and s.port}
     main = step.master.pid or root
     workers = {(p.pid, p.start) for p in host.processes.values() if main and p.ppid == main}

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 
 from edxconsole.catalog.model import ActionSpec, Catalog, Component
 from edxconsole.cluster.model import HostSnapshot, Process
-from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.cluster.units import CONTAINERS, Identity, Unit, UnitHealth
 from edxconsole.errors import PreflightFailed, UsageError
 from edxconsole.plans.model import Gate, GateLevel, Plan, Step
 from edxconsole.plans.targets import Target
 from edxconsole.services.base import Verb
+from edxconsole.services.docker import NO_RELOAD
 from edxconsole.services.guard import same_run
 from edxconsole.services.hup import command as hup_command
 from edxconsole.services.hup import find_master
@@ -81,6 +82,9 @@ def _step(catalog: Catalog, host: HostSnapshot, target: Target, verb: Verb, comm
     component = catalog.get(target.component)
     if target.component == "supervisor":
         raise UsageError(SUPERVISOR_REFUSAL, host=host.name)
+    contained = target.unit.kind == CONTAINERS
+    if contained and verb is Verb.RELOAD:
+        raise UsageError(f"{target.unit.name} can't reload: {NO_RELOAD}", host=host.name)
     spec = _action(component, verb)
     if spec.method == "none":
         raise UsageError(f"{target.unit.name} can't {verb.value}: {spec.what}", host=host.name)
@@ -97,8 +101,9 @@ def _step(catalog: Catalog, host: HostSnapshot, target: Target, verb: Verb, comm
         before=target.unit.identity,
         command=hup_command(master) if master else command(host.name, target.unit, verb),
         method=method,
-        preflight=spec.preflight,
-        gates=_gates(component, verb, method),
+        # What runs in a container has its programs and ports there: the host's tell nothing of it.
+        preflight=() if contained else spec.preflight,
+        gates=_gates(None if contained else component, verb, method),
         deadline=spec.deadline,
         gate_deadline=spec.gate_deadline,
         warning=spec.warning,

@@ -8,6 +8,9 @@ from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import HostSnapshot
 from edxconsole.cluster.watcher import HostPort, Watcher
 from edxconsole.services.base import ServiceManager
+from edxconsole.services.docker import DockerManager
+from edxconsole.services.docker_units import MANAGER as DOCKER
+from edxconsole.services.docker_watch import DockerWatcher, docker_socket
 from edxconsole.services.supervisor import SupervisorManager, SupervisorPlace
 from edxconsole.services.systemd import SystemdManager
 from edxconsole.services.systemd_units import MANAGER as SYSTEMD
@@ -32,22 +35,30 @@ def sysv_patterns(catalog: Catalog) -> tuple[str, ...]:
 def managers_for(
     snapshot: HostSnapshot, transport: Transport, catalog: Catalog, *, become: str | None = None
 ) -> dict[str, ServiceManager]:
-    """Manager id -> manager, as the snapshot tells: every supervisord seen, and the init system.
+    """Manager id -> manager, as the snapshot tells: every supervisord seen, Docker, the init system.
 
     Nothing is connected yet and nothing here blocks. Make them anew when the connection or
-    `snapshot.supervisors` changed; close() the old ones. `become` as hosts.yaml says.
+    `managed_by` changed; close() the old ones. `become` as hosts.yaml says.
     """
     found: dict[str, ServiceManager] = {
         info.id: SupervisorManager(transport, SupervisorPlace.of(info)) for info in snapshot.supervisors
     }
+    socket = docker_socket(snapshot)
+    if socket is not None:
+        found[DOCKER] = DockerManager(transport, catalog, socket)
     init = _init(snapshot, transport, catalog, become)
     found[init.id] = init
     return found
 
 
+def managed_by(snapshot: HostSnapshot) -> object:
+    """What tells one set of managers from the next; compares equal while they stay the same."""
+    return tuple((s.id, s.endpoint, s.identity) for s in snapshot.supervisors), docker_socket(snapshot)
+
+
 def watchers_for(catalog: Catalog, become: str | None = None) -> list[Watcher]:
     """The watchers every host session runs; each finds out by itself what its host has."""
-    return [InitWatcher(systemd_patterns(catalog), sysv_patterns(catalog), become)]
+    return [InitWatcher(systemd_patterns(catalog), sysv_patterns(catalog), become), DockerWatcher()]
 
 
 class InitWatcher:

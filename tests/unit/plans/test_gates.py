@@ -202,3 +202,5 @@ async def test_reload_by_hup_needs_the_same_master_and_only_new_workers() -> Non
 
 async def test_ports_that_must_come_back_are_the_catalogs_when_none_was_held() -> None:
     assert before_act(host([], []), step(Verb.START, Identity()), unit(None), LMS).ports == {8000}
+    inside = replace(unit(None), manager="docker")
+    assert before_act(host([], []), step(Verb.START, Identity()), inside, LMS).ports == frozenset()
