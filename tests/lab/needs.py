@@ -41,6 +41,7 @@ PACKAGES = {
     "ps": "procps",
     "clush": "clustershell",
     "busybox": "busybox",
+    "dockerd": "docker.io",
     "tcsh": "tcsh",
     "fish": "fish",
     "faketime": "faketime",
