@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edxconsole.cluster.model import HostSnapshot, Link, State
+from edxconsole.cluster.units import CONTAINERS
 from edxconsole.commands.observing import unanswered
 from edxconsole.engine import Engine
 from edxconsole.errors import (
@@ -180,12 +181,13 @@ async def _managers(engine: Engine, entry: Host, host: HostSnapshot) -> list[Fin
 
 
 def _manager(manager: str, ability: Capabilities, entry: Host) -> Finding:
-    """Reload is no loss with supervisord: a component that can reload is sent a HUP instead."""
+    """Reload is no loss with supervisord, where a HUP is sent instead; what is in a container has none."""
     kind, _, place = manager.partition(":")
     name = {"supervisor": "supervisord"}.get(kind, kind)
     may = ", ".join(v.value for v in Verb if v in ability.verbs) or "look only"
     text = f"{place + ' ' if place else ''}{ability.version} by {ability.route}; you may: {may}".strip()
-    missing = {v: r for v, r in ability.missing.items() if (kind, v) != ("supervisor", Verb.RELOAD)}
+    no_loss = (Verb.RELOAD,) if kind in ("supervisor", CONTAINERS) else ()
+    missing = {v: r for v, r in ability.missing.items() if v not in no_loss}
     if not missing:
         return Finding(name, State.UP, text)
     remedies = list(dict.fromkeys(missing.values()))

@@ -21,7 +21,7 @@ from edxconsole.transport.base import Transport, UnixEndpoint
 
 VERBS = frozenset({Verb.START, Verb.STOP, Verb.RESTART})
 NO_RELOAD = "Docker can't reload what runs in a container; restart it"
-AS_ROOT = "this login can use Docker's socket, which is as good as root"
+AS_ROOT = ", which makes this login as good as root"
 ENDED = frozenset({UnitHealth.STOPPED, UnitHealth.EXITED})
 
 
@@ -64,8 +64,9 @@ class DockerManager:
         """The socket is all or nothing. Raises ServiceUnavailable, PermissionMissing."""
         try:
             version = await self._client.version()
-            warnings = (AS_ROOT,) if not self._client.relayed and self._transport.info.user != "root" else ()
-            return Capabilities(version, VERBS, self._client.route, {Verb.RELOAD: NO_RELOAD}, warnings)
+            own = not self._client.relayed and self._transport.info.user != "root"
+            route = self._client.route + (AS_ROOT if own else "")
+            return Capabilities(version, VERBS, route, {Verb.RELOAD: NO_RELOAD})
         finally:
             await self._release()
 

@@ -19,7 +19,7 @@ from edxconsole.transport.base import UnixEndpoint
 
 BURST = 0.05
 """seconds in which the events of one change arrive together"""
-GAP = 0.5
+GAP = 0.2
 """seconds at least between two looks, whatever the events say"""
 MANY = 40
 """containers that changed at once above which all are read again"""

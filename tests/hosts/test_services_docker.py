@@ -12,6 +12,7 @@ import pytest
 from edxconsole.catalog.loader import load_catalog
 from edxconsole.cluster.model import ClusterSnapshot, State
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.commands.checking import check_host
 from edxconsole.engine import Engine
 from edxconsole.errors import (
     ActFailed,
@@ -22,6 +23,7 @@ from edxconsole.errors import (
     UsageError,
 )
 from edxconsole.plans.model import GateLevel, Plan, PlanEvent, PlanState
+from edxconsole.services import docker_watch
 from edxconsole.services.base import Permit, Verb
 from edxconsole.services.docker import DockerManager
 from tests.lab.dockerd import Dockerd
@@ -118,8 +120,10 @@ async def test_a_tutor_project_is_shown_as_docker_tells_it(
         assert instance(host, "forum") is None, "not of a compose project"
         assert not host.notes
         capabilities = (await engine.capabilities("tutor"))["docker"]
-        assert capabilities.route == "unix:/var/run/docker.sock (direct-streamlocal)"
-        assert "as good as root" in capabilities.warnings[0]
+        assert capabilities.route.startswith("unix:/var/run/docker.sock (direct-streamlocal), ")
+        assert capabilities.route.endswith("as good as root")
+        steps = await check_host(engine, engine.inventory, host, 10.0)
+        assert [(f.state, f.remedy) for f in steps if f.subject == "docker"] == [(State.UP, "")]
 
 
 async def test_what_happens_to_a_container_is_seen_by_events(
@@ -245,6 +249,31 @@ async def test_without_dockerd_its_containers_are_unknown_until_it_is_back(
         await asyncio.to_thread(tutor.start)
         await until(engine, found(name, UnitHealth.RUNNING), within=30, what="it is seen again")
         await until(engine, lambda s: not s.hosts["tutor"].notes, within=10, what="the note is taken back")
+
+
+async def test_a_dockerd_that_stalls_is_found_out_and_holds_up_nothing(
+    tutor: Dockerd, module_lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_watch, "PULSE", 1.0)
+    name = "tutor_local:meilisearch"
+    await asyncio.to_thread(tutor.run, "meilisearch", "sleep 1000")
+    async with watched(tutor, module_lab, tmp_path) as engine:
+        await until(engine, found(name, UnitHealth.RUNNING), within=10, what="it runs")
+        await tutor.host.ash("kill -STOP $(cat /var/run/docker.pid)")
+        try:
+            tutor.host.spawn("sleep 4321")
+            await until(
+                engine,
+                lambda s: any("4321" in p.argv for p in s.hosts["tutor"].processes.values()),
+                within=10,
+                what="a new process of the host",
+            )
+            await until(engine, found(name, UnitHealth.UNKNOWN), within=20, what="unknown while it stalls")
+            (note,) = engine.snapshot.hosts["tutor"].notes
+            assert "see whether dockerd is stuck" in note
+        finally:
+            await tutor.host.ash("kill -CONT $(cat /var/run/docker.pid)")
+        await until(engine, found(name, UnitHealth.RUNNING), within=40, what="it is seen again")
 
 
 async def test_rights_are_told_and_sudo_is_a_way(module_lab: Lab, tmp_path: Path, tutor: Dockerd) -> None:

@@ -20,7 +20,7 @@ from edxconsole import cli, settings
 from edxconsole.commands.group import COMMANDS, LazyGroup
 from edxconsole.errors import HostUnreachable, InventoryError, NotConfirmed
 
-SLOW = ("asyncssh", "paramiko", "textual", "psutil", "jeepney")
+SLOW = ("asyncssh", "paramiko", "textual", "psutil", "jeepney", "httpx")
 HOSTS = "cluster: t\nhosts:\n  here: {transport: local}\n"
 
 
