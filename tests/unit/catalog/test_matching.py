@@ -81,7 +81,7 @@ def test_units(catalog: Catalog, kind: str, name: str, component: str) -> None:
         ),
         ("/usr/bin/python3 -m celery -A edxtasks worker -l INFO -Q edx.cms.core.low -c 1", "edxapp_worker"),
         ("[celeryd: edx.lms.core.default@app1:MainProcess] -active- (worker)", "edxapp_worker"),
-        ("/usr/bin/python3 -m celery -A other worker -Q ecommerce.default", ""),
+        ("/usr/bin/python3 -m celery -A other worker -Q other.default", ""),
         (
             "/edx/x/python /edx/x/django-admin.py run_consumer --pythonpath=/edx",
             "xqueue_consumer",

@@ -124,6 +124,19 @@ def test_what_ends_by_itself_and_is_gone_without_a_manager_s_word_is_unknown_not
     assert (gone.state, gone.reason) == (State.UNKNOWN, "ended, which is normal for it; no manager says how")
 
 
+def test_how_many_workers_are_usual_is_in_the_names_of_the_programs_that_run() -> None:
+    made = store()
+    made.apply(hello(), 1.0)
+    argv = ("/venv/bin/python", "manage.py", "lms", "celery", "worker", "--queues=edx.lms.core.default")
+    rows = [process(40, *argv), process(41, *argv, ppid=40), process(42, *argv, ppid=40)]
+    made.apply(processes(*rows), 1.0)
+    named = [program(f"lms_{q}", "RUNNING", 40 + i, group="edxapp_worker") for i, q in ((0, "default_3"),)]
+    stopped = program("cms_high_mem_2", "STOPPED", group="edxapp_worker")
+    made.apply(supervisor(*named, stopped), 1.0)
+    worker = of(made, "edxapp_worker")
+    assert (worker.workers_expected, worker.workers_found) == (3, 2)
+
+
 def test_a_crash_loop_is_seen_behind_running() -> None:
     made = lms_host()
     answer(made, State.UP, "heartbeat: 200")
