@@ -113,6 +113,14 @@ def test_exited_is_no_alarm_where_it_is_normal() -> None:
     assert of(made, "xqueue_consumer").state is State.UP
 
 
+def test_of_all_that_the_catalog_knows_only_what_is_here_or_expected_is_shown() -> None:
+    assert [i.component for i in shown(lms_host()).instances] == ["lms", "supervisor"]
+    expecting = store(expected=frozenset({"flower"}))
+    expecting.apply(hello(), 1.0)
+    (flower,) = shown(expecting).instances
+    assert (flower.component, flower.state) == ("flower", State.ABSENT)
+
+
 def test_what_ends_by_itself_and_is_gone_without_a_manager_s_word_is_unknown_not_down() -> None:
     made = store()
     made.apply(hello(), 1.0)
