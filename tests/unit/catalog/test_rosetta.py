@@ -14,10 +14,11 @@ from tests.unit.catalog.argv_by_release import DOGWOOD_WORKERS, IRONWOOD_WORKERS
 
 CATALOG = load_catalog()
 ALL = list(CATALOG.components.values())
-WORKER_NAMES = {
+# In one order in every process: xdist's workers must collect the same tests.
+WORKER_NAMES = sorted(
     f"edxapp_worker:{variant}_{queue}_{count}"
-    for variant, queue, count in [*OLD_WORKERS, *DOGWOOD_WORKERS, *IRONWOOD_WORKERS]
-}
+    for variant, queue, count in {*OLD_WORKERS, *DOGWOOD_WORKERS, *IRONWOOD_WORKERS}
+)
 
 SUPERVISOR = {
     "lms": "lms", "cms": "cms", "edxapp:lms": "lms", "edxapp:cms": "cms",
