@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edxconsole.catalog.matching import component_of_unit
-from edxconsole.catalog.model import ActionSpec, Catalog
+from edxconsole.catalog.model import DOCKER_GRACE, Catalog
 from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Unit, UnitHealth
 from edxconsole.errors import ActFailed, ServiceFault, ServiceUnavailable, UnitUnknown
@@ -167,8 +167,8 @@ class DockerManager:
             return own
         services = (seen.place.service,) if seen else tuple(place.service for place in places_of(name))
         component = self._catalog.get(component_of_unit(self._catalog, MANAGER, name, services))
-        spec: ActionSpec | None = getattr(component.actions, verb.value) if component else None
-        return max(own, int((spec.grace if spec else None) or 0)) or None
+        needs = component.tutor.grace if component and component.tutor else DOCKER_GRACE
+        return max(own, int(needs) if needs > DOCKER_GRACE else 0) or None
 
     async def _release(self) -> None:
         """A relay occupies one of the host's few sessions; a forwarded stream none."""

@@ -188,7 +188,7 @@ async def test_a_worker_ends_its_tasks_beyond_dockers_ten_seconds(
     async with watched(tutor, module_lab, tmp_path) as engine:
         await until(engine, found("slow:cms-worker", UnitHealth.RUNNING), within=10, what="it runs")
         plan = await engine.draft(Verb.STOP, "edxapp_worker:cms-worker@tutor")
-        assert plan.steps[0].command == "docker stop --time 432000 slow-cms-worker-1"
+        assert plan.steps[0].command == "docker stop --time 300 slow-cms-worker-1"
         await run(engine, plan)
     state = (await asyncio.to_thread(tutor.inspect, "slow-cms-worker-1"))["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", 0), "137: it was killed"

@@ -62,10 +62,10 @@ async def test_capabilities(manager: DockerManager) -> None:
 @pytest.mark.parametrize(
     ("service", "verb", "command"),
     [
-        ("lms-worker", Verb.STOP, "docker stop --time 432000 tutor_local-lms-worker-1"),
-        ("lms-worker", Verb.RESTART, "docker restart --time 432000 tutor_local-lms-worker-1"),
+        ("lms-worker", Verb.STOP, "docker stop --time 300 tutor_local-lms-worker-1"),
+        ("lms-worker", Verb.RESTART, "docker restart --time 300 tutor_local-lms-worker-1"),
         ("lms-worker", Verb.START, "docker start tutor_local-lms-worker-1"),
-        ("mysql", Verb.RESTART, "docker restart --time 270 tutor_local-mysql-1"),
+        ("mysql", Verb.RESTART, "docker restart --time 300 tutor_local-mysql-1"),
         ("lms", Verb.RESTART, "docker restart tutor_local-lms-1"),
         ("smtp", Verb.STOP, "docker stop tutor_local-smtp-1"),
     ],
@@ -80,7 +80,7 @@ async def test_the_grace_is_the_catalogs_never_dockers_ten_seconds_for_a_worker(
     assert manager.command(name, verb) == command
 
 
-@pytest.mark.parametrize(("own", "used"), [(400, "400"), (5, "270"), (-1, "-1")])
+@pytest.mark.parametrize(("own", "used"), [(400, "400"), (5, "300"), (-1, "-1")])
 async def test_a_longer_grace_of_the_containers_own_counts(
     standin: Standin, manager: DockerManager, own: int, used: str
 ) -> None:
