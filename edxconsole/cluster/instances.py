@@ -82,7 +82,9 @@ class _Case:
         self.verdicts.append(Verdict(state, reason, Evidence(source, reason, state, when)))
 
 
-NOT_ASKED = "not asked itself, its ports are inside its container"
+NOT_ASKED = "but not asked how it is: its ports are inside its container"
+HEALTHY = "(healthy)"
+"""in a container's word: it has a health check of its own, and that passed"""
 NOT_YET = "not checked yet"
 """ends the reason of an instance whose first answers are on their way"""
 _AGE_OF = {"process": "processes", "listener": "listeners"}
@@ -147,10 +149,10 @@ def _of_idle_project(component: Component, unit: Unit, seen: Observed) -> bool:
 
 
 def _judge_units(case: _Case) -> None:
-    told = [(u, *_unit_verdict(u, case.component)) for u in case.units if not _overruled(case, u)]
+    told = [(u, *_unit_verdict(u, case)) for u in case.units if not _overruled(case, u)]
     for unit, state, reason in told:
         case.say(unit.kind, state, reason)
-    good = sum(state is State.UP for _, state, _ in told)
+    good = sum(state is State.UP or unit.health is UnitHealth.RUNNING for unit, state, _ in told)
     down = [reason for _, state, reason in told if state is State.DOWN]
     if good and down:
         more = f" and {len(down) - 1} more" if len(down) > 1 else ""
@@ -167,16 +169,17 @@ def _overruled(case: _Case, unit: Unit) -> bool:
     return unit.kind in INIT and weak and bool(case.processes)
 
 
-def _unit_verdict(unit: Unit, component: Component) -> tuple[State, str]:
+def _unit_verdict(unit: Unit, case: _Case) -> tuple[State, str]:
     said = f"{unit.name} {unit.word}" + (f": {unit.detail}" if unit.detail else "")
     match unit.health:
         case UnitHealth.RUNNING:
             pid = f", pid {unit.identity.pid}" if unit.identity.pid else ""
-            asked = f", {NOT_ASKED}" if unit.kind == CONTAINERS and component.health else ""
-            return State.UP, f"{said}{pid}{asked}"
+            if case.contained and case.component.health and HEALTHY not in unit.word:
+                return State.UNKNOWN, f"{said}{pid}, {NOT_ASKED}"
+            return State.UP, f"{said}{pid}"
         case UnitHealth.STARTING | UnitHealth.STOPPING:
             return State.DEGRADED, said
-        case UnitHealth.EXITED if component.normal_exit:
+        case UnitHealth.EXITED if case.component.normal_exit:
             return State.UP, f"{said}, which is normal for it"
         case UnitHealth.UNKNOWN:
             return State.UNKNOWN, said

@@ -108,7 +108,7 @@ async def test_a_tutor_project_is_shown_as_docker_tells_it(
         assert shown.state is State.UP
         assert shown.units == ("docker/tutor_local:lms",)
         assert shown.pids == (lms.identity.pid,)
-        assert "inside its container" in shown.reason
+        assert "running (healthy)" in shown.reason
         worker, mysql, redis = (instance(host, c) for c in ("edxapp_worker", "mysql", "redis"))
         assert worker is not None
         assert worker.state is State.UP

@@ -62,10 +62,10 @@ def test_a_container_is_an_instance_though_its_ports_and_workers_are_not_the_hos
     made = tutor(unit("lms"))
     lms = of(made)
     assert lms is not None
-    assert lms.state is State.UP
+    assert lms.state is State.UNKNOWN
     assert lms.units == ("docker/tutor_local:lms",)
     assert (lms.pids, lms.ports, lms.workers_expected, lms.workers_found) == ((70,), (), None, None)
-    assert "not asked itself, its ports are inside its container" in lms.reason
+    assert "not asked how it is: its ports are inside its container" in lms.reason
     assert [e.source for e in lms.evidence] == ["docker"]
     assert contained(shown(made), lms)
 
@@ -85,6 +85,18 @@ def test_what_docker_says_is_what_it_is(health: UnitHealth, state: State) -> Non
     assert lms.state is state
 
 
+def test_a_container_that_checks_itself_is_up_while_it_is_well() -> None:
+    lms = of(tutor(replace(unit("lms"), word="running (healthy)")))
+    assert lms is not None
+    assert (lms.state, lms.reason) == (State.UP, "tutor_local:lms running (healthy), pid 70")
+
+
+def test_what_has_no_check_is_up_on_the_word_of_docker() -> None:
+    worker = of(tutor(unit("lms-worker")), "edxapp_worker")
+    assert worker is not None
+    assert worker.state is State.UP
+
+
 def test_one_of_several_down_is_degraded() -> None:
     second = replace(unit("lms", UnitHealth.FAILED), name="tutor_local:lms-2")
     lms = of(tutor(unit("lms"), second))
@@ -96,7 +108,8 @@ def test_one_of_several_down_is_degraded() -> None:
 def test_a_stopped_project_beside_one_that_runs_does_not_count() -> None:
     lms = of(tutor(unit("lms", UnitHealth.STOPPED, project="tutor_dev"), unit("lms")))
     assert lms is not None
-    assert lms.state is State.UP
+    assert lms.state is State.UNKNOWN
+    assert "tutor_local:lms running" in lms.reason
     alone = of(tutor(unit("lms", UnitHealth.STOPPED, project="tutor_dev")))
     assert alone is not None
     assert alone.state is State.DOWN
