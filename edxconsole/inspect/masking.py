@@ -30,17 +30,19 @@ def mask_text(text: str) -> str:
 
 def mask_argv(argv: Sequence[str]) -> list[str]:
     """A command line without the values of secret options and assignments."""
-    tool = argv[0].rpartition("/")[2] if argv else ""
     shown: list[str] = []
-    hide = False
+    hide = short = False
     for word in argv:
+        short = short or word.rpartition("/")[2].startswith(_SHORT_OF)
         assigned = _ASSIGNED.match(word)
         if hide:
             shown.append(MASK)
             hide = False
         elif assigned is not None and is_secret(assigned[1]):
             shown.append(f"{assigned[1]}={MASK}")
-        elif tool.startswith(_SHORT_OF) and word[:2] in _SHORT_TAKES_SECRET:
+        elif " " in word:
+            shown.append(" ".join(mask_argv(word.split())))
+        elif short and word[:2] in _SHORT_TAKES_SECRET:
             hide = len(word) == 2
             shown.append(word[:2] + (MASK if len(word) > 2 else ""))
         else:

@@ -67,8 +67,8 @@ def read_dump(text: str) -> Directive:
 def split_dump(text: str) -> dict[str, str]:
     """Path -> content, in the order printed; what nginx says before the first file is left out."""
     marks = list(_FILE.finditer(text))
-    ends = [m.start() for m in marks[1:]] + [len(text)]
-    return {m[1]: text[m.end() : end] for m, end in zip(marks, ends, strict=True)}
+    ends = [*(m.start() for m in marks[1:]), len(text)]
+    return {m[1]: text[m.end() : end] for m, end in zip(marks, ends, strict=False)}
 
 
 def parse(text: str, file: str) -> tuple[Directive, ...]:

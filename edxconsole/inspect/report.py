@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from edxconsole.cluster.model import State
-from edxconsole.cluster.text import clean_line
+from edxconsole.cluster.text import clean_line, clean_text
 from edxconsole.errors import ConnectionLost, EdxconsoleError, ServiceError, TransportError
 from edxconsole.inspect.masking import mask_text
 from edxconsole.inspect.model import Fact, Finding, Inspection, Missing, Section, Table, Value
@@ -108,5 +108,5 @@ def clean(value: Value) -> Value:
 
 
 def _line(text: str) -> str:
-    # Masked before it is cut, so that no half of a password stays.
-    return clean_line(mask_text(text[: MAX_TEXT * 20]), MAX_TEXT)
+    # Masked when nothing unprintable is left between its letters, before it is cut to its length.
+    return clean_line(mask_text(clean_text(text[: MAX_TEXT * 20])), MAX_TEXT)
