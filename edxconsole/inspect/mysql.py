@@ -58,13 +58,20 @@ STATEMENTS = (
     )
     + _asking(
         "threads",
-        "SELECT user, db, command, state, COUNT(*) AS threads, MAX(time) AS longest "
+        "SELECT user, db, command, state, COUNT(1) AS threads, MAX(time) AS longest "
         "FROM information_schema.processlist GROUP BY user, db, command, state",
     )
 ).strip()
 REPLICATION = ("SHOW SLAVE STATUS", "SHOW REPLICA STATUS")
 """MySQL 8.4 knows only the second, 5.x only the first"""
+COMMON = ("--batch", "--connect-timeout=5")
 SYSTEM = ("information_schema", "performance_schema", "mysql", "sys")
+
+
+def commands() -> list[tuple[str, ...]]:
+    """What root is asked to run, where the maintenance account is kept."""
+    login = (PROGRAMS[0], f"--defaults-file={MAINTENANCE}", *COMMON)
+    return [(*login, "-e", STATEMENTS), *((*login, "--vertical", "-e", x) for x in REPLICATION)]
 
 
 async def inspect_mysql(sight: Sight, report: Report) -> None:
@@ -96,12 +103,11 @@ async def _read(output: str) -> dict[str, list[Row]]:
 async def _client(sight: Sight) -> tuple[list[str], str | None, str]:
     """The command line that gets in, as whom, and what it answered to STATEMENTS."""
     program = await sight.first_of(PROGRAMS)
-    common = ["--batch", "--connect-timeout=5"]
     there = await sight.run(["test", "-e", MAINTENANCE], timeout=READ_TIMEOUT)
     account = [f"--defaults-file={MAINTENANCE}"] if there.ok else []
     ways: tuple[tuple[list[str], str | None], ...] = (
-        ([program, *common], None),
-        ([program, *account, *common], "root"),
+        ([program, *COMMON], None),
+        ([program, *account, *COMMON], "root"),
     )
     denied = ""
     for argv, user in ways:

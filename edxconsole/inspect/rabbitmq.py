@@ -31,6 +31,17 @@ STATUS = ("status", "--formatter", "json")
 OLD_STATUS = ("-q", "status")
 QUEUE_COLUMNS = ("name", "messages_ready", "messages_unacknowledged", "consumers", "memory", "state")
 CONNECTION_COLUMNS = ("user", "peer_host", "state")
+VHOSTS = ("-q", "list_vhosts", "name")
+CONNECTIONS = ("-q", "list_connections", *CONNECTION_COLUMNS)
+
+
+def commands(vhost: str = "/") -> list[tuple[str, ...]]:
+    """What root is asked to run, for one vhost."""
+    return [STATUS, OLD_STATUS, VHOSTS, _list_queues(vhost), CONNECTIONS]
+
+
+def _list_queues(vhost: str) -> tuple[str, ...]:
+    return ("-q", "list_queues", "-p", vhost, *QUEUE_COLUMNS)
 
 
 async def inspect_rabbitmq(sight: Sight, report: Report) -> None:
@@ -57,16 +68,16 @@ async def inspect_rabbitmq(sight: Sight, report: Report) -> None:
 async def _by_rabbitmqctl(sight: Sight, report: Report) -> Broker:
     program = await sight.first_of(PROGRAMS)
     broker = await _status(sight, program)
-    names = await report.attempt("vhosts", _rows(sight, [program, "-q", "list_vhosts", "name"], ("name",)))
+    names = await report.attempt("vhosts", _rows(sight, [program, *VHOSTS], ("name",)))
     vhosts = [row[0] for row in names or [["/"]] if not row[0].startswith("-")]
     if len(vhosts) > MAX_VHOSTS:
         report.missing("queues", f"there are {len(vhosts)} vhosts; the first {MAX_VHOSTS} were asked")
     broker.queues = []
     for vhost in vhosts[:MAX_VHOSTS]:
-        argv = [program, "-q", "list_queues", "-p", vhost, *QUEUE_COLUMNS]
+        argv = [program, *_list_queues(vhost)]
         rows = await report.attempt(f"queues of {vhost}", _rows(sight, argv, QUEUE_COLUMNS))
         broker.queues += [_queue(vhost, row) for row in rows or ()]
-    argv = [program, "-q", "list_connections", *CONNECTION_COLUMNS]
+    argv = [program, *CONNECTIONS]
     found = await report.attempt("connections", _rows(sight, argv, CONNECTION_COLUMNS))
     if found is not None:
         broker.connections = Counter((row[0], row[1], row[2]) for row in found)
