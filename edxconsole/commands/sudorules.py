@@ -1,7 +1,9 @@
 """Which commands edxconsole runs through sudo, as sudoers rules. Exactly what the code runs, no more.
 
 The commands are those of transport/relay.py, inspect/rights.py, the catalog's preflights and
-services/{systemd,sysv,hup,supervisor_client}.py. In sudoers a ':' , ',' , '=' or '\\' in an argument is escaped.
+services/{systemd,sysv,hup,supervisor_client}.py.
+
+In sudoers a ':' , ',' , '=' or '\\' in an argument is escaped.
 """
 
 from __future__ import annotations
