@@ -9,10 +9,9 @@ from edxconsole.cluster.model import Process
 from edxconsole.errors import NotUnderstood
 from edxconsole.inspect.gunicorn_config import DEFAULTS, Setting, of_command_line, read_settings
 from edxconsole.inspect.model import Value
+from edxconsole.inspect.reads import CONNECTIONS_OF
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
-
-CONNECTIONS = ("ss", "-Htn", "state", "established")
 
 
 async def inspect_gunicorn(sight: Sight, report: Report) -> None:
@@ -106,7 +105,7 @@ async def _in_flight(sight: Sight, report: Report, told: dict[str, Setting]) -> 
     port = str(bind).rpartition(":")[2] if isinstance(bind, str) else ""
     if not port.isdigit():
         return
-    argv = [*CONNECTIONS, "sport", "=", f":{port}"]
+    argv = [*CONNECTIONS_OF, f":{port}"]
     result = await report.attempt("requests in flight", sight.run(argv, timeout=5.0))
     if result is None:
         return

@@ -17,61 +17,18 @@ from edxconsole.errors import (
     ServiceUnavailable,
 )
 from edxconsole.inspect.model import Value
-from edxconsole.inspect.mysql_output import MARK, Row, read_results, read_vertical
+from edxconsole.inspect.mysql_output import Row, read_results, read_vertical
+from edxconsole.inspect.reads import MAINTENANCE, MYSQL, MYSQL_ACCOUNT, REPLICATION, STATEMENTS, mysql_asks
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
 
-PROGRAMS = ("/usr/bin/mysql", "/usr/bin/mariadb", "/usr/local/mysql/bin/mysql", "/usr/local/bin/mysql")
-MAINTENANCE = "/etc/mysql/debian.cnf"
 REMEDY = "allow sudo what `edxconsole sudoers` prints for MySQL, or give the login user a ~/.my.cnf"
 CALL_TIMEOUT = 15.0
 NEARLY_FULL = 0.85
 
-_STATUS = (
-    "Uptime", "Threads_connected", "Threads_running", "Max_used_connections", "Connections",
-    "Aborted_connects", "Connection_errors_max_connections", "Slow_queries", "Questions",
-    "Innodb_buffer_pool_reads", "Innodb_buffer_pool_read_requests",
-)  # fmt: skip
-_SETTINGS = (
-    "version", "version_comment", "max_connections", "long_query_time", "slow_query_log",
-    "slow_query_log_file", "read_only", "innodb_buffer_pool_size", "bind_address", "datadir",
-)  # fmt: skip
-
-
-def _asking(name: str, statement: str) -> str:
-    return f"SELECT '{MARK}','{name}'; {statement}; "
-
-
-def _in(names: Sequence[str]) -> str:
-    return ",".join(f"'{name}'" for name in names)
-
-
-STATEMENTS = (
-    _asking("status", f"SHOW GLOBAL STATUS WHERE Variable_name IN ({_in(_STATUS)})")
-    + _asking("settings", f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({_in(_SETTINGS)})")
-    + _asking(
-        "databases",
-        "SELECT s.schema_name AS name, COUNT(t.table_name) AS tables, SUM(t.data_length) AS data, "
-        "SUM(t.index_length) AS indexes FROM information_schema.schemata s "
-        "LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name "
-        "GROUP BY s.schema_name",
-    )
-    + _asking(
-        "threads",
-        "SELECT user, db, command, state, COUNT(1) AS threads, MAX(time) AS longest "
-        "FROM information_schema.processlist GROUP BY user, db, command, state",
-    )
-).strip()
-REPLICATION = ("SHOW SLAVE STATUS", "SHOW REPLICA STATUS")
-"""MySQL 8.4 knows only the second, 5.x only the first"""
-COMMON = ("--batch", "--connect-timeout=5")
+Login = tuple[str, tuple[str, ...]]
+"""the client's path, and the options before all others"""
 SYSTEM = ("information_schema", "performance_schema", "mysql", "sys")
-
-
-def commands() -> list[tuple[str, ...]]:
-    """What root is asked to run, where the maintenance account is kept."""
-    login = (PROGRAMS[0], f"--defaults-file={MAINTENANCE}", *COMMON)
-    return [(*login, "-e", STATEMENTS), *((*login, "--vertical", "-e", x) for x in REPLICATION)]
 
 
 async def inspect_mysql(sight: Sight, report: Report) -> None:
@@ -79,7 +36,7 @@ async def inspect_mysql(sight: Sight, report: Report) -> None:
     client = await report.attempt("MySQL", _client(sight))
     if client is None:
         return
-    argv, user, output = client
+    login, user, output = client
     source = "mysql" if user is None else f"mysql as {user}"
     results = await report.attempt("MySQL", _read(output))
     if results is None:
@@ -91,7 +48,7 @@ async def inspect_mysql(sight: Sight, report: Report) -> None:
     _slow(report, status, settings, source)
     _databases(report, results.get("databases", []), source)
     _threads(report, results.get("threads", []), source)
-    rows = await report.attempt("replication", _replication(sight, argv, user))
+    rows = await report.attempt("replication", _replication(sight, login, user))
     if rows is not None:
         _replicas(report, rows, source)
 
@@ -100,26 +57,25 @@ async def _read(output: str) -> dict[str, list[Row]]:
     return read_results(output)
 
 
-async def _client(sight: Sight) -> tuple[list[str], str | None, str]:
-    """The command line that gets in, as whom, and what it answered to STATEMENTS."""
-    program = await sight.first_of(PROGRAMS)
+async def _client(sight: Sight) -> tuple[Login, str | None, str]:
+    """The program and options that get in, as whom, and what it answered to STATEMENTS."""
+    program = await sight.first_of(MYSQL)
     there = await sight.run(["test", "-e", MAINTENANCE], timeout=READ_TIMEOUT)
-    account = [f"--defaults-file={MAINTENANCE}"] if there.ok else []
-    ways: tuple[tuple[list[str], str | None], ...] = (
-        ([program, *COMMON], None),
-        ([program, *account, *COMMON], "root"),
-    )
+    account = (MYSQL_ACCOUNT,) if there.ok else ()
+    ways: tuple[tuple[Login, str | None], ...] = (((program, ()), None), ((program, account), "root"))
     denied = ""
-    for argv, user in ways:
+    for login, user in ways:
         try:
-            return argv, user, await _ask(sight, [*argv, "-e", STATEMENTS], user)
+            return login, user, await _ask(sight, login, STATEMENTS, user)
         except (PermissionMissing, CommandFailed) as error:
             denied = denied or error.cause
     raise PermissionMissing(denied, remedy=REMEDY)
 
 
-async def _ask(sight: Sight, argv: Sequence[str], user: str | None) -> str:
+async def _ask(sight: Sight, login: Login, statement: str, user: str | None) -> str:
     """What the client printed. Raises PermissionMissing when the server lets nobody in that way."""
+    program, options = login
+    argv = [program, *mysql_asks(options, statement)]
     result = await sight.run(argv, user=user, timeout=CALL_TIMEOUT)
     if result.ok:
         return result.text
@@ -132,11 +88,11 @@ async def _ask(sight: Sight, argv: Sequence[str], user: str | None) -> str:
     raise ServiceFault(f"mysql fails: {line}")
 
 
-async def _replication(sight: Sight, argv: Sequence[str], user: str | None) -> list[Row]:
+async def _replication(sight: Sight, login: Login, user: str | None) -> list[Row]:
     fault: ServiceFault | None = None
     for statement in REPLICATION:
         try:
-            return read_vertical(await _ask(sight, [*argv, "--vertical", "-e", statement], user))
+            return read_vertical(await _ask(sight, login, statement, user))
         except ServiceFault as error:
             fault = error
     raise fault or NotUnderstood("MySQL does not tell")

@@ -11,11 +11,11 @@ from edxconsole.errors import ServiceFault
 from edxconsole.inspect.access_log import read_mix
 from edxconsole.inspect.model import Value
 from edxconsole.inspect.nginx_config import Directive, read_dump
+from edxconsole.inspect.reads import NGINX, NGINX_DUMP
 from edxconsole.inspect.report import Part, Report
 from edxconsole.inspect.sight import ANSWERS, NOT_ASKED, REFUSES, SILENT, Sight
 from edxconsole.transport.base import Endpoint, Result, TcpEndpoint, UnixEndpoint
 
-PROGRAMS = ("/usr/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/local/sbin/nginx")
 DUMP = "nginx -T"
 MEMBER_TIMEOUT = 2.0
 MAX_MEMBERS = 48
@@ -70,8 +70,8 @@ def _workers(sight: Sight) -> int:
 
 
 async def _dump(sight: Sight) -> Result:
-    program = await sight.first_of(PROGRAMS)
-    return await sight.run([program, "-T"], user="root")
+    program = await sight.first_of(NGINX)
+    return await sight.run([program, *NGINX_DUMP], user="root")
 
 
 async def _checked(dumped: Result, report: Report) -> Directive:

@@ -21,27 +21,21 @@ from edxconsole.errors import (
 from edxconsole.inspect.broker import Broker, Queue, fill
 from edxconsole.inspect.erlang_terms import as_mapping, read_term
 from edxconsole.inspect.rabbitmq_api import ask_api
+from edxconsole.inspect.reads import (
+    CONNECTION_COLUMNS,
+    QUEUE_COLUMNS,
+    RABBIT_CONNECTIONS,
+    RABBIT_OLD_STATUS,
+    RABBIT_STATUS,
+    RABBIT_VHOSTS,
+    RABBITMQCTL,
+    rabbit_queues,
+)
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
 
-PROGRAMS = ("/usr/sbin/rabbitmqctl", "/usr/lib/rabbitmq/bin/rabbitmqctl", "/opt/rabbitmq/sbin/rabbitmqctl")
 CALL_TIMEOUT = 20.0
 MAX_VHOSTS = 8
-STATUS = ("status", "--formatter", "json")
-OLD_STATUS = ("-q", "status")
-QUEUE_COLUMNS = ("name", "messages_ready", "messages_unacknowledged", "consumers", "memory", "state")
-CONNECTION_COLUMNS = ("user", "peer_host", "state")
-VHOSTS = ("-q", "list_vhosts", "name")
-CONNECTIONS = ("-q", "list_connections", *CONNECTION_COLUMNS)
-
-
-def commands(vhost: str = "/") -> list[tuple[str, ...]]:
-    """What root is asked to run, for one vhost."""
-    return [STATUS, OLD_STATUS, VHOSTS, _list_queues(vhost), CONNECTIONS]
-
-
-def _list_queues(vhost: str) -> tuple[str, ...]:
-    return ("-q", "list_queues", "-p", vhost, *QUEUE_COLUMNS)
 
 
 async def inspect_rabbitmq(sight: Sight, report: Report) -> None:
@@ -66,18 +60,18 @@ async def inspect_rabbitmq(sight: Sight, report: Report) -> None:
 
 
 async def _by_rabbitmqctl(sight: Sight, report: Report) -> Broker:
-    program = await sight.first_of(PROGRAMS)
+    program = await sight.first_of(RABBITMQCTL)
     broker = await _status(sight, program)
-    names = await report.attempt("vhosts", _rows(sight, [program, *VHOSTS], ("name",)))
+    names = await report.attempt("vhosts", _rows(sight, [program, *RABBIT_VHOSTS], ("name",)))
     vhosts = [row[0] for row in names or [["/"]] if not row[0].startswith("-")]
     if len(vhosts) > MAX_VHOSTS:
         report.missing("queues", f"there are {len(vhosts)} vhosts; the first {MAX_VHOSTS} were asked")
     broker.queues = []
     for vhost in vhosts[:MAX_VHOSTS]:
-        argv = [program, *_list_queues(vhost)]
+        argv = [program, *rabbit_queues(vhost)]
         rows = await report.attempt(f"queues of {vhost}", _rows(sight, argv, QUEUE_COLUMNS))
         broker.queues += [_queue(vhost, row) for row in rows or ()]
-    argv = [program, *CONNECTIONS]
+    argv = [program, *RABBIT_CONNECTIONS]
     found = await report.attempt("connections", _rows(sight, argv, CONNECTION_COLUMNS))
     if found is not None:
         broker.connections = Counter((row[0], row[1], row[2]) for row in found)
@@ -86,10 +80,10 @@ async def _by_rabbitmqctl(sight: Sight, report: Report) -> Broker:
 
 async def _status(sight: Sight, program: str) -> Broker:
     """`status` as JSON (3.8 and later), else as Erlang terms."""
-    result = await sight.run([program, *STATUS], user="root", timeout=CALL_TIMEOUT)
+    result = await sight.run([program, *RABBIT_STATUS], user="root", timeout=CALL_TIMEOUT)
     if result.ok and result.text.lstrip().startswith("{"):
         return of_status(_json(result.text), "rabbitmqctl status")
-    result = await sight.run([program, *OLD_STATUS], user="root", timeout=CALL_TIMEOUT)
+    result = await sight.run([program, *RABBIT_OLD_STATUS], user="root", timeout=CALL_TIMEOUT)
     if not result.ok:
         raise ServiceFault(f"rabbitmqctl status fails: {_why(result.stderr + result.stdout)}")
     return of_terms(result.text, "rabbitmqctl status")

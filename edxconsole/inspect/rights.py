@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edxconsole.catalog.model import Component
-from edxconsole.inspect import mysql, nginx, rabbitmq
+from edxconsole.inspect import reads
 from edxconsole.inspect.sight import FILE_LIMIT
 
 HEAD = "/usr/bin/head"
@@ -26,7 +26,7 @@ def rights_of(component: Component) -> Iterator[Right]:
     """What the inspector of a component asks sudo for, on a host as its packages lay it out."""
     match component.id:
         case "nginx":
-            yield Right("root", (nginx.PROGRAMS[0], "-T"))
+            yield Right("root", (reads.NGINX[0], *reads.NGINX_DUMP))
         case "lms" | "cms" | "xqueue":
             user = component.user[0] if component.user else "www-data"
             for path in (c for c in component.configs if c.endswith("_gunicorn.py")):
@@ -35,11 +35,13 @@ def rights_of(component: Component) -> Iterator[Right]:
             for path in (c for c in component.configs if c.endswith(".conf")):
                 yield Right("root", _head(path), secret=True)
         case "rabbitmq":
-            for words in rabbitmq.commands():
-                yield Right("root", (rabbitmq.PROGRAMS[0], *words))
+            listing = (reads.RABBIT_VHOSTS, reads.rabbit_queues("/"), reads.RABBIT_CONNECTIONS)
+            for words in (reads.RABBIT_STATUS, reads.RABBIT_OLD_STATUS, *listing):
+                yield Right("root", (reads.RABBITMQCTL[0], *words))
         case "mysql":
-            for argv in mysql.commands():
-                yield Right("root", argv)
+            for statement in (reads.STATEMENTS, *reads.REPLICATION):
+                words = reads.mysql_asks((reads.MYSQL_ACCOUNT,), statement)
+                yield Right("root", (reads.MYSQL[0], *words))
 
 
 def _head(path: str) -> tuple[str, ...]:

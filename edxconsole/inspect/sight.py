@@ -22,6 +22,7 @@ from edxconsole.errors import (
     StreamRefused,
 )
 from edxconsole.health.wire import Hangup, Wire
+from edxconsole.inspect.reads import EXECUTABLE, READABLE, is_read
 from edxconsole.transport.base import Endpoint, Result, Transport
 from edxconsole.transport.command import sudoers_line
 
@@ -35,14 +36,6 @@ OUTPUT_LIMIT = 2 << 20
 ANSWERS, REFUSES, SILENT, NOT_ASKED = "answers", "refuses", "silent", "can't be asked"
 """what a try to connect comes to: accepted, refused, no answer or no such socket, or we lack the rights"""
 
-_READABLE = """
-[ -d "$3" ] && exit 79
-[ -f "$3" ] && [ -r "$3" ] && exec "$1" -c "$2" -- "$3"
-[ -f "$3" ] && exit 77
-[ -e "$3" ] && exit 79
-[ -x "$(dirname -- "$3")" ] && exit 78
-exit 77
-"""
 _ABSENT, _ODD = 78, 79
 
 T = TypeVar("T")
@@ -93,15 +86,14 @@ class Sight:
         its output does not end.
         """
         become = self._become(user, argv)
-        result = await self.transport.run(argv, timeout=timeout, become=become, max_output=OUTPUT_LIMIT)
+        result = await self._send(argv, timeout, become, OUTPUT_LIMIT)
         if len(result.stdout) > OUTPUT_LIMIT or result.signal == "KILL":
             raise NotUnderstood(f"{argv[0]} printed more than {OUTPUT_LIMIT >> 20} MiB")
         return result
 
     async def first_of(self, programs: Sequence[str]) -> str:
         """The first of these absolute paths that can be executed there. Raises ServiceUnavailable."""
-        test = 'for p; do [ -x "$p" ] && echo "$p" && exit 0; done; exit 1'
-        result = await self.run(["sh", "-c", test, "sh", *programs], timeout=READ_TIMEOUT)
+        result = await self.run(["sh", "-c", EXECUTABLE, "sh", *programs], timeout=READ_TIMEOUT)
         found = result.text.strip()
         if not result.ok or found not in programs:
             raise ServiceUnavailable(f"{programs[0].rpartition('/')[2]} is not installed at a known place")
@@ -171,8 +163,8 @@ class Sight:
         """`head -c` or `tail -c` of a regular file."""
         if not path.startswith("/"):
             raise NotUnderstood(f"{path} is no absolute path")
-        mine = ["sh", "-c", _READABLE, "sh", tool, str(count), path]
-        result = await self.transport.run(mine, timeout=READ_TIMEOUT, max_output=count + 1)
+        mine = ["sh", "-c", READABLE, "sh", tool, str(count), path]
+        result = await self._send(mine, READ_TIMEOUT, None, count + 1)
         if result.ok:
             return result.stdout
         if result.exit_status == _ABSENT:
@@ -182,14 +174,18 @@ class Sight:
         theirs = [tool, "-c", str(count), "--", path]
         become = self._become(user, theirs, why=f"{self.login} may not read {path}")
         try:
-            result = await self.transport.run(
-                theirs, timeout=READ_TIMEOUT, become=become, max_output=count + 1
-            )
+            result = await self._send(theirs, READ_TIMEOUT, become, count + 1)
         except CommandFailed as error:
             raise PermissionMissing(f"{self.login} may not read {path}", remedy=error.remedy) from error
         if not result.ok:
             raise ServiceUnavailable(f"{path} can't be read, not even as {user}")
         return result.stdout
+
+    async def _send(self, argv: Sequence[str], timeout: float, become: str | None, most: int) -> Result:
+        """The only place where an inspector runs anything on a host: what only reads (reads.py)."""
+        if not is_read(argv):
+            raise ValueError(f"no inspector may run {argv[0]} so")
+        return await self.transport.run(argv, timeout=timeout, become=become, max_output=most)
 
     def _become(self, user: str | None, argv: Sequence[str], *, why: str = "") -> str | None:
         if user is None or self.login in (user, "root"):

@@ -10,6 +10,7 @@ from edxconsole.cluster.model import SupervisorInfo
 from edxconsole.errors import NotUnderstood, ServiceFault, ServiceUnavailable
 from edxconsole.inspect.masking import mask_argv
 from edxconsole.inspect.model import Value
+from edxconsole.inspect.reads import CLOCK, INCLUDED
 from edxconsole.inspect.report import Part, Report
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
 from edxconsole.inspect.supervisor_files import includes, programs
@@ -38,14 +39,6 @@ SETTINGS = (
     "program", "command", "user", "directory", "autostart", "autorestart", "startsecs", "startretries",
     "stopsignal", "stopwaitsecs", "stopasgroup", "killasgroup", "exitcodes", "environment", "in_use",
 )  # fmt: skip
-_INCLUDED = """
-IFS=
-for pattern; do for file in $pattern; do
-    [ -f "$file" ] || continue
-    [ -r "$file" ] || { echo "$file" >&2; continue; }
-    echo; head -c 262144 -- "$file"
-done; done
-"""
 
 
 async def inspect_supervisor(sight: Sight, report: Report) -> None:
@@ -153,9 +146,7 @@ async def _past(
 ) -> tuple[dict[str, Past], datetime | None]:
     """What the end of its log tells, and the host's own time as its log would write it."""
     text = await report.attempt("past of the programs", _log(client))
-    clock = await report.attempt(
-        "the host's clock", sight.run(["date", "+%Y-%m-%d %H:%M:%S"], timeout=READ_TIMEOUT)
-    )
+    clock = await report.attempt("the host's clock", sight.run(CLOCK, timeout=READ_TIMEOUT))
     if text is None or clock is None:
         return {}, None
     past, since = read_past(text)
@@ -195,7 +186,7 @@ async def _of_files(
     text = await sight.read(info.config, user=info.owner or "root")
     patterns = includes(text, info.config)
     if patterns:
-        result = await sight.run(["sh", "-c", _INCLUDED, "sh", *patterns], timeout=READ_TIMEOUT)
+        result = await sight.run(["sh", "-c", INCLUDED, "sh", *patterns], timeout=READ_TIMEOUT)
         text += result.text
         if unread := result.stderr.decode("utf-8", "replace").split("\n")[:-1]:
             remedy = f"let {sight.login or 'the login user'} read them"

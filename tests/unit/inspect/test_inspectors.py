@@ -252,7 +252,7 @@ REPLICA = """*************************** 1. row ***************************
 
 
 async def test_a_replica_that_has_stopped(stage: Stage) -> None:
-    from edxconsole.inspect.mysql import STATEMENTS
+    from edxconsole.inspect.reads import STATEMENTS
 
     results = "EDXCONSOLE\tstatus\nEDXCONSOLE\tstatus\nVariable_name\tValue\nThreads_connected\t90\n"
     results += "EDXCONSOLE\tsettings\nEDXCONSOLE\tsettings\nVariable_name\tValue\nmax_connections\t100\n"
