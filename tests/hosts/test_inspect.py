@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edxconsole.catalog.loader import load_catalog
+from edxconsole.commands.sudorules import Rule, words
+from edxconsole.inspect.reads import MYSQL, MYSQL_ACCOUNT, mysql_asks
+from edxconsole.inspect.rights import rights_of
 from edxconsole.inventory.model import Environment, Inventory
 from tests.lab.cluster import LabCluster
 from tests.lab.console import Console
@@ -294,6 +299,24 @@ def test_without_rights_it_is_told_what_is_missing(lab: Lab, tmp_path: Path) -> 
     assert "/usr/sbin/nginx" in missing["cause"]
     assert "NOPASSWD: /usr/sbin/nginx -T" in missing["remedy"]
     assert seen.fact("processes", "workers") == int(host.sh("pgrep -c -f 'nginx: [w]orker'")) > 0
+
+
+def test_the_printed_sudo_rules_allow_every_inspector(lab: Lab, tmp_path: Path) -> None:
+    """Asked of a real sudo by `sudo -n -l COMMAND`, which runs nothing."""
+    rights = [right for component in load_catalog().components.values() for right in rights_of(component)]
+    rules = "".join(Rule(r.user, words(r.argv), "").line("ops") + "\n" for r in rights)
+    host = lab.host("limited", sudo=False, files={"/etc/sudoers.d/edxconsole": rules})
+    for right in rights:
+        said = host.ssh(f"sudo -n -l -u {right.user} -- {shlex.join(right.argv)}")
+        assert said.returncode == 0, (right, said)
+    drop = mysql_asks((MYSQL_ACCOUNT,), "DROP DATABASE edxapp")
+    refused = [
+        "/usr/sbin/nginx -T -c /tmp/evil.conf",
+        "/usr/sbin/rabbitmqctl stop",
+        "/usr/bin/head -c 262145 -- /etc/shadow",
+        shlex.join((MYSQL[0], *drop)),
+    ]
+    assert [host.ssh(f"sudo -n -l -u root -- {line}").returncode for line in refused] == [1] * len(refused)
 
 
 async def test_an_old_supervisor_tells_its_settings_by_its_files(
