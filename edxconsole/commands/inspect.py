@@ -10,15 +10,17 @@ from typing import Any
 import click
 
 from edxconsole.cluster.model import ClusterSnapshot, State
-from edxconsole.commands.observing import WRONG, exit_status, silent_hosts
+from edxconsole.commands.observing import UNREACHABLE, WELL, exit_status, silent_hosts
 from edxconsole.commands.opening import Opened, open_cluster, open_engine
 from edxconsole.commands.options import reading, run
 from edxconsole.commands.output import Cell, Printer, ago, print_json
 from edxconsole.engine import Engine
-from edxconsole.errors import EdxconsoleError, UsageError
+from edxconsole.errors import TransportError, UsageError
 from edxconsole.inspect.model import Inspection, Missing, Section, Table, Value
 from edxconsole.inspect.registry import INSPECTORS
 
+LOST = "everything"
+"""what is missing when a host was lost while it was looked at"""
 _BYTES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
@@ -43,7 +45,9 @@ def inspect(selectors: tuple[str, ...], hosts: Path | None, timeout: float, as_j
         }
     )
     code = exit_status(shown, any(i.findings for i in found))
-    if not found and code in (0, WRONG):
+    if any(m.what == LOST for i in found for m in i.missing):
+        code = UNREACHABLE
+    if not found and code == WELL:
         raise _nothing(selectors, without)
     if as_json:
         body = {
@@ -90,8 +94,8 @@ async def _of_host(engine: Engine, opened: Opened, snapshot: ClusterSnapshot, ho
         if component in meant:
             try:
                 found.append(await engine.inspect(host, component))
-            except EdxconsoleError as error:
-                lost = Missing("everything", error.cause, error.remedy or "")
+            except TransportError as error:
+                lost = Missing(LOST, error.cause, error.remedy or "")
                 found.append(Inspection(host, component, time.time(), missing=(lost,)))
     return found
 

@@ -33,6 +33,7 @@ async def inspect_nginx(sight: Sight, report: Report) -> None:
     config = await report.attempt("configuration", _checked(dumped, report))
     if config is None:
         return
+    _compare_place(sight, report, config)
     _expect_workers(sight, report, config)
     _servers(sight, report.part("sites"), report, config)
     await asyncio.gather(
@@ -52,15 +53,20 @@ def _processes(sight: Sight, report: Report) -> None:
         workers=_workers(sight),
         workers_shutting_down=leaving,
     )
-    said = " ".join(masters[0].argv) if masters else ""
-    if re.search(r"\s-[cp]\s*\S", said):
-        report.missing(
-            "configuration in force",
-            f"the master runs as `{said}`; what is told is that of plain `nginx -T`",
-            "compare the two by hand: what a process calls itself is not run as root",
-        )
     if not masters:
         report.down("no nginx master process runs")
+
+
+def _compare_place(sight: Sight, report: Report, config: Directive) -> None:
+    """A master that was started with a configuration of its own is not the one that `nginx -T` reads."""
+    for said in (" ".join(p.argv) for p in sight.processes()):
+        named = re.search(r"\s-([cp])\s{0,4}(\S{1,500})", said) if said.startswith("nginx: master") else None
+        if named is not None and (named[1], named[2]) != ("c", config.file):
+            report.missing(
+                "configuration in force",
+                f"the master runs as `{said}`; what is told is that of plain `nginx -T`",
+                "compare the two by hand: what a process calls itself is not run as root",
+            )
 
 
 def _workers(sight: Sight) -> int:

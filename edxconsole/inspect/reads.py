@@ -63,10 +63,12 @@ STATEMENTS = (
     )
     + _asking(
         "threads",
-        "SELECT user, db, command, state, COUNT(1) AS threads, MAX(time) AS longest "
+        "SELECT user AS user, db AS db, command AS command, state AS state, COUNT(1) AS threads, "
+        "MAX(time) AS longest "
         "FROM information_schema.processlist GROUP BY user, db, command, state",
     )
 ).strip()
+# Every column has an alias: MySQL 8 prints the names of its own in capitals.
 REPLICATION = ("SHOW SLAVE STATUS", "SHOW REPLICA STATUS")
 """MySQL 8.4 knows only the second, 5.x only the first"""
 

@@ -23,7 +23,7 @@ from edxconsole.services.supervisor_program import Program, from_answer
 
 TELLS_CONFIG = (4, 0)
 LOG_TAIL = 128 * 1024
-LOOP_STARTS, LOOP_SECONDS = 3, 600.0
+LOOP_ENDS, LOOP_SECONDS = 3, 600.0
 COLUMNS = (
     "program",
     "state",
@@ -104,7 +104,7 @@ async def _programs(
     if answer is None:
         return
     states = [from_answer(row) for row in answer] if isinstance(answer, list) else []
-    past, now = await _past(sight, client, report)
+    past, now = await _past(sight, client, report, tail)
     flapping = sight.host.restarting
     rows: list[dict[str, Value]] = []
     for program in states:
@@ -120,7 +120,7 @@ async def _programs(
 
 
 def _row(program: Program, past: Past, now: datetime | None) -> dict[str, Value]:
-    lately = past.starts_within(now, LOOP_SECONDS) if now is not None else 0
+    lately = past.ends_within(now, LOOP_SECONDS) if now is not None else 0
     return {
         "program": program.full_name,
         "state": program.statename,
@@ -128,7 +128,7 @@ def _row(program: Program, past: Past, now: datetime | None) -> dict[str, Value]
         "start_at": program.start or None,
         "exit_status": program.exitstatus if program.stopped and program.stop else None,
         "starts_in_hour": past.starts_within(now, 3600.0) if now is not None else None,
-        "flapping": lately >= LOOP_STARTS,
+        "flapping": lately >= LOOP_ENDS,
         "last_end": past.last_end or None,
         "says": program.detail or None,
     }
@@ -142,7 +142,7 @@ def _judge(report: Report, program: Program, row: Mapping[str, Value]) -> None:
 
 
 async def _past(
-    sight: Sight, client: SupervisorClient, report: Report
+    sight: Sight, client: SupervisorClient, report: Report, tail: str
 ) -> tuple[dict[str, Past], datetime | None]:
     """What the end of its log tells, and the host's own time as its log would write it."""
     text = await report.attempt("past of the programs", _log(client))
@@ -150,7 +150,7 @@ async def _past(
     if text is None or clock is None:
         return {}, None
     past, since = read_past(text)
-    part = report.part("log")
+    part = report.part(f"log{tail}")
     part.facts("supervisord's log", read_since=str(since) if since else None)
     return past, read_stamp(clock.text)
 

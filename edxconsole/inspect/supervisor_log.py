@@ -20,11 +20,16 @@ class Past:
     """One program in the part of the log that was read. Times are the host's, without a zone."""
 
     starts: list[datetime] = field(default_factory=list)
+    ends: list[datetime] = field(default_factory=list)
+    """when it ended by itself; an operator's stop is no end"""
     last_end: str = ""
     gave_up: bool = False
 
     def starts_within(self, now: datetime, seconds: float) -> int:
-        return sum(0 <= (now - start).total_seconds() <= seconds for start in self.starts)
+        return _within(self.starts, now, seconds)
+
+    def ends_within(self, now: datetime, seconds: float) -> int:
+        return _within(self.ends, now, seconds)
 
 
 def read_past(text: str) -> tuple[dict[str, Past], datetime | None]:
@@ -41,10 +46,15 @@ def read_past(text: str) -> tuple[dict[str, Past], datetime | None]:
         if found[2]:
             program.starts.append(stamp)
         elif found[4]:
+            program.ends.append(stamp)
             program.last_end = f"{found[1]}: {found[6]}"
         else:
             program.gave_up = True
     return past, since
+
+
+def _within(stamps: list[datetime], now: datetime, seconds: float) -> int:
+    return sum(0 <= (now - stamp).total_seconds() <= seconds for stamp in stamps)
 
 
 def read_stamp(text: str) -> datetime | None:
