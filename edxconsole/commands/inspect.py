@@ -160,7 +160,7 @@ def _label(name: str) -> str:
     """A name for the eye, without the unit that its values then show."""
     for unit in ("_bytes", "_seconds", "_at"):
         name = name.removesuffix(unit)
-    return name.removesuffix("_percent").replace("_", " ")
+    return name.replace("_percent", " %").replace("_", " ")
 
 
 def _shown(name: str, value: Value) -> str:

@@ -21,6 +21,7 @@ MEMBER_TIMEOUT = 2.0
 MAX_MEMBERS = 48
 LOG_TAIL = 512 * 1024
 MAX_LOGS = 4
+_BEFORE = re.compile(r"^(?:nginx: |\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )|(?<=\] )\d{1,9}#\d{1,9}: ")
 _PORT = re.compile(r"(?:.*:)?(\d{1,5})$")
 
 
@@ -82,15 +83,18 @@ async def _dump(sight: Sight) -> Result:
 
 async def _checked(dumped: Result, report: Report) -> Directive:
     """The tree of a configuration that nginx itself found good. Raises NotUnderstood, ServiceFault."""
-    said = [x for x in dumped.stderr.decode("utf-8", "replace").splitlines() if x.startswith("nginx: ")]
+    # Once it has read where its error log is, nginx writes its lines as in there.
+    lines = (_BEFORE.sub("", x) for x in dumped.stderr.decode("utf-8", "replace").splitlines())
+    said = [x for x in lines if x.startswith(("[", "configuration file ", "the configuration file "))]
     part = report.part("check")
-    warnings = [x for x in said if "[warn]" in x]
-    last = clean_line(next((x for x in said if "[emerg]" in x or "[alert]" in x), said[-1] if said else ""))
+    warnings = [x for x in said if x.startswith("[warn]")]
+    grave = (x for x in said if x.startswith(("[emerg]", "[alert]", "[crit]", "[error]")))
+    last = clean_line(next(grave, said[-1] if said else ""))
     part.facts("nginx -t", passes=dumped.ok, says=last, warnings=len(warnings))
     for text in warnings:
-        report.degraded(f"nginx -t warns: {text.removeprefix('nginx: ')}")
+        report.degraded(f"nginx -t warns: {text.removeprefix('[warn] ')}")
     if not dumped.ok:
-        report.degraded(f"nginx -t fails, a reload or restart will too: {last.removeprefix('nginx: ')}")
+        report.degraded(f"nginx -t fails, a reload or restart will too: {last}")
         raise ServiceFault(
             "nginx prints no configuration that fails its check", remedy="mend it and look again"
         )

@@ -114,7 +114,7 @@ def of_status(body: Mapping[str, object], source: str) -> Broker:
         erlang=str(body.get("erlang_version") or "").partition(" [")[0],
         uptime=_int(body.get("uptime")),
         memory=_int(totals.get(strategy)) or _int(memory.get("total")),
-        memory_limit=_int(body.get("vm_memory_limit")),
+        memory_limit=_int(body.get("vm_memory_limit")) or _int(body.get("vm_memory_high_watermark_limit")),
         disk_free=_int(body.get("disk_free")),
         disk_limit=_int(body.get("disk_free_limit")),
         files=_int(files.get("total_used")),

@@ -190,9 +190,9 @@ def _persistence(report: Report, seen: Seen, source: str) -> None:
     part.facts(
         source,
         loading=info.get("loading") == "1",
-        rdb_last_save_at=int(saved) if saved.isascii() and saved.isdigit() and len(saved) < 12 else None,
-        rdb_last_save=info.get("rdb_last_bgsave_status"),
-        aof_last_write=info.get("aof_last_write_status") if info.get("aof_enabled") == "1" else None,
+        rdb_saved_at=int(saved) if saved.isascii() and saved.isdigit() and len(saved) < 12 else None,
+        rdb_save=info.get("rdb_last_bgsave_status"),
+        aof_write=info.get("aof_last_write_status") if info.get("aof_enabled") == "1" else None,
     )
     part.facts("CONFIG GET", save=seen.settings.get("save"), appendonly=seen.settings.get("appendonly"))
     for key, words in (("rdb_last_bgsave_status", "its last save"), ("aof_last_write_status", "its log")):

@@ -36,8 +36,9 @@ COLUMNS = (
     "says",
 )
 SETTINGS = (
-    "program", "command", "user", "directory", "autostart", "autorestart", "startsecs", "startretries",
-    "stopsignal", "stopwaitsecs", "stopasgroup", "killasgroup", "exitcodes", "environment", "in_use",
+    "program", "user", "autostart", "autorestart", "startsecs", "startretries",
+    "stopsignal", "stopwaitsecs", "stopasgroup", "killasgroup", "exitcodes", "in_use",
+    "environment", "directory", "command",
 )  # fmt: skip
 
 
@@ -62,12 +63,19 @@ async def _inspect_one(sight: Sight, report: Report, info: SupervisorInfo) -> No
         await _posture(client, report, report.part(f"supervisord{tail}"), info, version)
         await _programs(sight, client, report, info, version, tail)
     finally:
-        client.release()
         client.close()
 
 
+async def _call(client: SupervisorClient, method: str, *params: str | bool | int) -> xmlrpc.Value:
+    """A reading call. A relay is given back at once: it holds one of the host's few sessions."""
+    try:
+        return await client.read(method, *params)
+    finally:
+        client.release()
+
+
 async def _text(client: SupervisorClient, method: str) -> str:
-    found = await client.read(method)
+    found = await _call(client, method)
     return found if isinstance(found, str) else ""
 
 
@@ -100,7 +108,7 @@ async def _posture(
 async def _programs(
     sight: Sight, client: SupervisorClient, report: Report, info: SupervisorInfo, version: str, tail: str
 ) -> None:
-    answer = await report.attempt("programs", client.read("supervisor.getAllProcessInfo"))
+    answer = await report.attempt("programs", _call(client, "supervisor.getAllProcessInfo"))
     if answer is None:
         return
     states = [from_answer(row) for row in answer] if isinstance(answer, list) else []
@@ -157,7 +165,7 @@ async def _past(
 
 async def _log(client: SupervisorClient) -> str:
     try:
-        found = await client.read("supervisor.readLog", -LOG_TAIL, 0)
+        found = await _call(client, "supervisor.readLog", -LOG_TAIL, 0)
     except ServiceFault as fault:
         raise ServiceUnavailable(f"supervisord can't read its own log: {fault.cause}") from fault
     return found if isinstance(found, str) else ""
@@ -168,12 +176,12 @@ async def _settings(
 ) -> tuple[list[dict[str, Value]], str]:
     """As supervisord tells them (4.0 and later), else as its files do."""
     if parse_version(version) >= TELLS_CONFIG:
-        answer = await report.attempt("settings", client.read("supervisor.getAllConfigInfo"))
+        answer = await report.attempt("settings", _call(client, "supervisor.getAllConfigInfo"))
         named = await report.attempt("what only its files say", _of_files(sight, info, version, report))
         rows = [row for row in answer if isinstance(row, dict)] if isinstance(answer, list) else []
         users = {p.uid: p.user for p in sight.host.processes.values()}
         told = [_told(row, (named or {}).get(str(row.get("name")), {}), users) for row in rows]
-        return told, f"getAllConfigInfo; user, autorestart, environment: {info.config}"
+        return told, f"getAllConfigInfo; user, autorestart, stopasgroup, environment: {info.config}"
     found = await report.attempt("settings", _of_files(sight, info, version, report)) or {}
     return [_filed(name, said) for name, said in found.items()], f"{info.config} and what it includes"
 
@@ -209,7 +217,8 @@ def _told(
         **{
             key: value(key) for key in ("directory", "autostart", "startsecs", "startretries", "stopwaitsecs")
         },
-        **{key: value(key) for key in ("stopasgroup", "killasgroup")},
+        "killasgroup": value("killasgroup"),
+        "stopasgroup": _is_true(said["stopasgroup"]) if "stopasgroup" in said else None,
         "program": name if name == group else f"{group}:{name}",
         "command": _command(str(value("command") or "")),
         "user": said.get("user") or (users.get(uid, str(uid)) if isinstance(uid, int) else None),
@@ -234,9 +243,13 @@ def _filed(name: str, said: Mapping[str, str]) -> dict[str, Value]:
         text = said.get(key, "")
         row[key] = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text or None
     for key in ("autostart", "stopasgroup", "killasgroup"):
-        row[key] = said.get(key, "").lower() in ("true", "yes", "on", "1")
+        row[key] = _is_true(said.get(key, ""))
     row["command"] = _command(said.get("command", ""))
     return row | {"program": name if group == name else f"{group}:{name}"}
+
+
+def _is_true(text: str) -> bool:
+    return text.lower() in ("true", "yes", "on", "1")
 
 
 def _command(text: str) -> str:

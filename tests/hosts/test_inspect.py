@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_redis_and_the_backlog_of_a_queue(console: Console, full_cluster: LabClu
         assert seen.fact("server", "version") == info["redis_version"].strip()
         assert seen.fact("server", "pid") == int(info["process_id"])
         assert seen.fact("memory", "policy") == data.sh("redis-cli config get maxmemory-policy").split()[1]
-        assert seen.fact("persistence", "rdb_last_save") == "ok"
+        assert seen.fact("persistence", "rdb_save") == "ok"
         assert seen.rows("queues", "queues") == [
             {"database": 0, "queue": "edx.lms.core.default", "waiting": 3}
         ]
@@ -223,8 +224,24 @@ def test_rabbitmq(console: Console, full_cluster: LabCluster) -> None:
     consumers = {name: int(n) for name, n in (line.split("\t") for line in listed.splitlines())}
     assert {r["queue"]: r["consumers"] for r in seen.rows("queues", "queues")} == consumers
     assert consumers["edx.lms.core.default"] == 2
+    assert seen.body["sections"][0]["facts"]["version"]["source"] == "rabbitmqctl status"
     listed = data.sh("rabbitmqctl -q list_connections user --no-table-headers")
     assert seen.fact("connections", "connections") == len(listed.splitlines()) >= 4
+
+
+def test_rabbitmq_by_its_management_api_where_sudo_is_not_allowed(
+    full_cluster: LabCluster, tmp_path: Path
+) -> None:
+    inventory = full_cluster.inventory()
+    plain = replace(inventory.hosts["data"], become=None)
+    changed = replace(inventory, hosts={**inventory.hosts, "data": plain})
+    console = Console(full_cluster.lab.hosts_yaml(changed), tmp_path)
+    said = console.run("inspect", "rabbitmq", "--json")
+    seen = Seen(json.loads(said), "rabbitmq", "data")
+    assert seen.body["sections"][0]["facts"]["version"]["source"] == "management API"
+    assert seen.fact("node", "version") == full_cluster.data.sh("rabbitmqctl version").strip()
+    assert {r["queue"]: r["consumers"] for r in seen.rows("queues", "queues")}["edx.lms.core.default"] == 2
+    assert seen.fact("memory", "limit_bytes") > seen.fact("memory", "used_bytes") > 0
 
 
 def test_mysql(console: Console, full_cluster: LabCluster) -> None:

@@ -44,7 +44,7 @@ def test_units_come_from_the_names(capsys: pytest.CaptureFixture[str]) -> None:
         "? not seen settings: NOPERM",
         "remedy: ask",
         "used 3.0 MiB INFO",
-        "used 12.5 % INFO",
+        "used % 12.5 % INFO",
         "oldest 5 min INFO",
         "loading no INFO",
         "limit - INFO",

@@ -54,13 +54,16 @@ async def test_nginx(stage: Stage) -> None:
     assert found.section("processes").fact("workers") == 1
 
 
-async def test_nginx_whose_configuration_is_broken(stage: Stage) -> None:
-    said = 'nginx: [emerg] unknown directive "bogus" in /etc/nginx/sites-enabled/x:3\n'
+@pytest.mark.parametrize("before", ["nginx: [emerg] ", "2026/11/23 05:51:01 [emerg] 120#120: "])
+async def test_nginx_whose_configuration_is_broken(stage: Stage, before: str) -> None:
+    said = f'{before}unknown directive "bogus" in /etc/nginx/sites-enabled/x:3\n'
     said += "nginx: configuration file /etc/nginx/nginx.conf test failed\n"
     stage.script = {"sh -c for p": "/usr/sbin/nginx\n", "/usr/sbin/nginx -T": (1, "", said)}
     found = await look("nginx", stage, snapshot("nginx", [MASTER]))
     assert found.section("check").fact("passes") is False
-    assert [s for s, t in findings(found) if "unknown directive" in t] == [State.DEGRADED]
+    told = '[emerg] unknown directive "bogus" in /etc/nginx/sites-enabled/x:3'
+    assert found.section("check").fact("says") == told
+    assert (State.DEGRADED, f"nginx -t fails, a reload or restart will too: {told}") in findings(found)
     assert "configuration" in missing(found)
 
 

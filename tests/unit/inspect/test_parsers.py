@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,11 +16,14 @@ from edxconsole.inspect.erlang_terms import as_mapping, read_term
 from edxconsole.inspect.gunicorn_config import of_command_line, read_settings
 from edxconsole.inspect.masking import is_secret, mask_argv, mask_text
 from edxconsole.inspect.mysql_output import read_results, read_vertical
-from edxconsole.inspect.rabbitmq import of_terms, read_rows
+from edxconsole.inspect.rabbitmq import of_status, of_terms, read_rows
+from edxconsole.inspect.reads import QUEUE_COLUMNS
 from edxconsole.inspect.resp import read_info
 from edxconsole.inspect.supervisor_files import environment_names, includes, programs
 from edxconsole.inspect.supervisor_log import read_past
 
+GOLDEN = Path(__file__).with_name("golden")
+"""recorded from the programs and versions that the files' names say"""
 PARSERS: dict[str, Callable[[str], object]] = {
     "erlang": read_term,
     "rabbitmq status": lambda text: of_terms(text, "x"),
@@ -90,6 +95,28 @@ def test_the_terms_of_an_old_rabbitmq() -> None:
     assert (node.version, node.erlang, node.uptime) == ("3.6.9", "Erlang/OTP 19", 43651)
     assert (node.memory, node.memory_limit, node.alarms) == (56066752, 411294105, ("disk",))
     assert (node.disk_free, node.disk_limit, node.files, node.files_limit) == (13270233088, 50000000, 6, 924)
+
+
+def test_a_recorded_status_says_the_same_in_json_and_in_terms() -> None:
+    json_text, terms = ((GOLDEN / f"rabbitmqctl-status-3.10.8.{x}").read_text() for x in ("json", "erl"))
+    one, two = of_status(json.loads(json_text), "x"), of_terms(terms, "x")
+    assert (one.version, one.erlang, one.alarms) == (two.version, two.erlang, two.alarms)
+    assert (one.version, one.erlang, one.alarms) == ("3.10.8", "Erlang/OTP 25", ())
+    assert (one.memory_limit, one.disk_limit) == (two.memory_limit, two.disk_limit) == (10110600806, 50000000)
+    assert (one.files_limit, two.files_limit) == (927, 927)
+    assert one.memory is not None
+    assert two.memory is not None
+
+
+def test_recorded_lists_of_rabbitmq_and_mysql() -> None:
+    rows = read_rows((GOLDEN / "rabbitmqctl-list_queues-3.10.8.txt").read_text(), QUEUE_COLUMNS)
+    assert rows[0] == ["edx.lms.core.default", "0", "0", "2", "55872", "running"]
+    assert len(rows) == 6
+    found = read_results((GOLDEN / "mysql-batch-mariadb-10.11.19.txt").read_text())
+    assert set(found) == {"status", "settings", "databases", "threads"}
+    assert {"Variable_name": "max_connections", "Value": "151"} in found["settings"]
+    assert {r["name"]: r["tables"] for r in found["databases"]}["sys"] == "101"
+    assert set(found["threads"][0]) == {"user", "db", "command", "state", "threads", "longest"}
 
 
 def test_erlang_terms() -> None:
