@@ -128,7 +128,7 @@ async def test_what_gets_into_a_report_is_clean_masked_and_bounded() -> None:
     report.down("worse")
     report.part("empty")
 
-    async def late() -> None:
+    async def late() -> str:
         raise CommandTimedOut("it did not end", remedy="look")
 
     assert await report.attempt("all", late()) is None
