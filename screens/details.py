@@ -122,6 +122,8 @@ def _catalog_facts(bridge: Bridge, known: Component) -> Iterator[Fact]:
     yield Fact("if down", known.breaks)
     if known.depends:
         yield Fact("needs", ", ".join(bridge.titles.get(d, d) for d in known.depends))
+    if known.uses:
+        yield Fact("uses", ", ".join(bridge.titles.get(d, d) for d in known.uses))
     if known.first_log:
         yield Fact("look at", known.first_log)
 

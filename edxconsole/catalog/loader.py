@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edxconsole.catalog.builtin import BUILT_IN
-from edxconsole.catalog.model import Catalog, Component
+from edxconsole.catalog.matching import KINDS
+from edxconsole.catalog.model import Catalog, Component, TutorSpec, gunicorn_master
 from edxconsole.errors import CatalogError
 from edxconsole.yamlfile import Document, Key, read_yaml, validate
 from edxconsole.yamlwords import found, suggest
@@ -38,6 +39,8 @@ def load_catalog(extra: Path | None = None) -> Catalog:
             origin[component.id] = document
     for component in components.values():
         _check_depends(origin[component.id], component, components)
+    for component_id, key, text in _claimed_twice(components.values()):
+        origin[component_id].report(key, text)
     _raise_all(documents)
     ordered = sorted(components.values(), key=lambda c: (c.display_order, c.id))
     return Catalog(components={c.id: c for c in ordered})
@@ -90,6 +93,8 @@ def _mistakes(component: Component) -> Iterable[tuple[Key, str]]:
     for index, check in enumerate(component.health):
         if check.port is None and check.unix is None and check.kind != "nginx":
             yield ("health", index), f"a check of kind {check.kind} needs port or unix"
+    yield from _bad_workers(component)
+    yield from _bad_tutor(component.tutor)
     for index, log in enumerate(component.logs):
         if not log.path.startswith("/"):
             yield ("logs", index, "path"), f"found {found(log.path)}, expected an absolute path"
@@ -103,8 +108,9 @@ def _bad_patterns(component: Component) -> Iterable[tuple[Key, str]]:
     patterns: list[tuple[Key, str]] = [
         (("signature", "argv", i), text) for i, text in enumerate(component.signature.argv)
     ]
-    if component.signature.master is not None:
-        patterns.append((("signature", "master"), component.signature.master))
+    master = component.signature.master
+    if master is not None and master != gunicorn_master(component.signature.wsgi):
+        patterns.append((("signature", "master"), master))
     for key, text in patterns:
         try:
             re.compile(text)
@@ -112,13 +118,59 @@ def _bad_patterns(component: Component) -> Iterable[tuple[Key, str]]:
             yield key, f"{found(text)} is no regular expression: {error}"
 
 
+def _bad_workers(component: Component) -> Iterable[tuple[Key, str]]:
+    workers = component.workers
+    if workers is None:
+        return
+    if bool(workers.expression) == bool(workers.units):
+        yield ("workers",), "expected either expression or units"
+    text = workers.units
+    try:
+        if text and re.compile(text).groups != 1:
+            yield ("workers", "units"), f"found {found(text)}, expected one group around the number"
+    except re.error as error:
+        yield ("workers", "units"), f"{found(text)} is no regular expression: {error}"
+
+
+def _bad_tutor(spec: TutorSpec | None) -> Iterable[tuple[Key, str]]:
+    if spec is None:
+        return
+    for index, port in enumerate(spec.ports):
+        if not 0 < port < 65536:
+            yield ("tutor", "ports", index), f"found {found(port)}, expected 1 to 65535"
+    for index, log in enumerate(spec.logs):
+        if log.path.startswith("/"):
+            yield ("tutor", "logs", index, "path"), f"found {found(log.path)}, expected it below Tutor's root"
+    for index, check in enumerate(spec.health):
+        if check.port not in spec.ports:
+            yield ("tutor", "health", index, "port"), f"found {found(check.port)}, expected one of ports"
+
+
 def _check_depends(document: Document, component: Component, known: dict[str, Component]) -> None:
-    for index, other in enumerate(component.depends):
-        if other not in known:
-            text = f"there is no component {found(other)}{suggest(other, sorted(known))}"
-            document.report(("depends", index), text)
-        elif other == component.id:
-            document.report(("depends", index), "a component can't depend on itself")
+    named: list[tuple[Key, tuple[str, ...]]] = [
+        (("depends",), component.depends),
+        (("uses",), component.uses),
+    ]
+    if component.tutor is not None:
+        named.append((("tutor", "depends"), component.tutor.depends))
+    for key, others in named:
+        for index, other in enumerate(others):
+            if other not in known:
+                text = f"there is no component {found(other)}{suggest(other, sorted(known))}"
+                document.report((*key, index), text)
+            elif other == component.id:
+                document.report((*key, index), "a component can't depend on itself")
+
+
+def _claimed_twice(components: Iterable[Component]) -> Iterable[tuple[str, Key, str]]:
+    """(component, key, what is wrong) of every name in a signature that means another one already."""
+    owner: dict[tuple[str, str], str] = {}
+    for component in components:
+        for kind in KINDS:
+            for index, name in enumerate(getattr(component.signature, kind)):
+                first = owner.setdefault((kind, name), component.id)
+                if first != component.id:
+                    yield component.id, ("signature", kind, index), f"{found(name)} already means {first}"
 
 
 def _raise_all(documents: list[Document]) -> None:

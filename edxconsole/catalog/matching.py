@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
-from typing import TypeVar
+from typing import TypeVar, get_args
 
+from edxconsole.catalog.argv import Kind, Said, read_argv
 from edxconsole.catalog.model import Catalog, Component
 
 K = TypeVar("K")
 MAX_ARGV = 4096
 """characters of a joined argv that are looked at"""
 _CACHE = 8192
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""fields of a Signature that hold names"""
 
 
 @dataclass(slots=True)
@@ -21,9 +24,16 @@ class _Compiled:
     """The patterns of one catalog."""
 
     catalog: Catalog
-    units: dict[str, list[tuple[re.Pattern[str], str]]]
+    units: dict[str, dict[str, str]]
+    """manager kind -> a unit's whole name -> component"""
+    patterns: dict[str, list[tuple[re.Pattern[str], str]]]
+    """manager kind -> names with wildcards"""
+    names: dict[tuple[str, str], str]
+    """(kind, name in a signature) -> component"""
+    beginnings: dict[str, list[tuple[str, str]]]
+    """kind -> names ending with "*", without it, the longest first"""
     argv: list[tuple[re.Pattern[str], str]]
-    masters: dict[str, re.Pattern[str]]
+    masters: dict[str, str]
     comm: dict[str, str]
     ports: dict[int, str]
     sockets: dict[str, str]
@@ -38,8 +48,8 @@ def component_of_unit(catalog: Catalog, kind: str, name: str, aliases: Sequence[
     """Component id of a unit by its name, else by one of its aliases; "" when none.
 
     Args:
-        kind: supervisor, systemd, sysv or compose (Unit.kind).
-        name: as the manager says it: "edxapp:lms", "nginx.service".
+        kind: supervisor, systemd, sysv, compose or docker (Unit.kind).
+        name: as the manager says it: "edxapp:lms", "nginx.service"; of a container its compose service.
     """
     found = (_component_of_name(catalog, kind, n) for n in (name, *aliases))
     return next((component for component in found if component), "")
@@ -50,8 +60,9 @@ def _component_of_name(catalog: Catalog, kind: str, name: str) -> str:
     key = (kind, name)
     known = compiled.seen_units.get(key)
     if known is None:
-        patterns = compiled.units.get(kind, [])
-        known = next((component for pattern, component in patterns if pattern.match(name)), "")
+        known = compiled.units.get(kind, {}).get(name, "")
+        patterns = () if known else compiled.patterns.get(kind, ())
+        known = known or next((component for pattern, component in patterns if pattern.match(name)), "")
         _remember(compiled.seen_units, key, known)
     return known
 
@@ -62,11 +73,36 @@ def component_of_process(catalog: Catalog, comm: str, argv: Sequence[str]) -> st
     key = (comm, tuple(argv))
     known = compiled.seen.get(key)
     if known is None:
-        text = joined(argv)
-        known = next((component for pattern, component in compiled.argv if pattern.search(text)), "")
-        known = known or compiled.comm.get(comm, "")
+        known = next(_claims(compiled, joined(argv)), "") or compiled.comm.get(comm, "")
         _remember(compiled.seen, key, known)
     return known
+
+
+def claims(catalog: Catalog, argv: Sequence[str]) -> frozenset[str]:
+    """Every component whose signature takes an argv for its own: at most one in a catalog that is right."""
+    return frozenset(_claims(_compile(catalog), joined(argv)))
+
+
+def _claims(compiled: _Compiled, text: str) -> Iterator[str]:
+    said = read_argv(text.split())
+    named = _named(compiled, said) if said is not None else ""
+    if named:
+        yield named
+    for pattern, component in compiled.argv:
+        if pattern.search(text):
+            yield component
+
+
+def _named(compiled: _Compiled, said: Said) -> str:
+    """By the most telling key that any signature knows."""
+    for key in said.keys:
+        exact = compiled.names.get((said.kind, key))
+        if exact is not None:
+            return exact
+        for beginning, component in compiled.beginnings.get(said.kind, ()):
+            if key.startswith(beginning):
+                return component
+    return ""
 
 
 def component_of_port(catalog: Catalog, port: int) -> str:
@@ -87,7 +123,7 @@ def is_master(catalog: Catalog, component: str, argv: Sequence[str]) -> bool:
     """Whether a process may be the one to signal. A worker that never changed its title also
     says yes: of several, the master is the one whose parent is not among them."""
     pattern = _compile(catalog).masters.get(component)
-    return pattern is not None and pattern.search(joined(argv)) is not None
+    return pattern is not None and re.search(pattern, joined(argv)) is not None
 
 
 def joined(argv: Sequence[str]) -> str:
@@ -112,30 +148,68 @@ def _compile(catalog: Catalog) -> _Compiled:
 def _build(catalog: Catalog) -> _Compiled:
     components = list(catalog.components.values())
     comm: dict[str, str] = {}
-    ports: dict[int, str] = {}
     sockets: dict[str, str] = {}
     for component in components:
         for name in component.signature.comm:
             comm.setdefault(name, component.id)
         for listener in component.listeners:
-            if listener.port is not None:
-                ports.setdefault(listener.port, component.id)
             if listener.unix is not None:
                 sockets.setdefault(listener.unix, component.id)
     kinds = ("supervisor", "systemd", "sysv", "compose")
+    units = {kind: _unit_names(kind, components) for kind in kinds}
+    units["docker"] = units["compose"]
+    names, beginnings = _signature_names(components)
     return _Compiled(
         catalog=catalog,
-        units={kind: _unit_patterns(kind, components) for kind in kinds},
+        units={kind: whole for kind, (whole, _) in units.items()},
+        patterns={kind: patterns for kind, (_, patterns) in units.items()},
+        names=names,
+        beginnings=beginnings,
         argv=[(re.compile(text), c.id) for c in components for text in c.signature.argv],
-        masters={c.id: re.compile(c.signature.master) for c in components if c.signature.master},
+        masters={c.id: c.signature.master for c in components if c.signature.master},
         comm=comm,
-        ports=ports,
+        ports=_telling_ports(components),
         sockets=sockets,
     )
 
 
-def _unit_patterns(kind: str, components: list[Component]) -> list[tuple[re.Pattern[str], str]]:
-    """Names without wildcards first, so that "lms" never loses to somebody's "l*"."""
-    pairs = [(text, c.id) for c in components for text in getattr(c.managers, kind)]
-    pairs.sort(key=lambda pair: any(sign in pair[0] for sign in "*?["))
-    return [(re.compile(translate(text)), component) for text, component in pairs]
+def _telling_ports(components: list[Component]) -> dict[int, str]:
+    """Ports that tell whose they are: those of two components tell nothing."""
+    owners: dict[int, set[str]] = {}
+    for component in components:
+        for listener in component.listeners:
+            if listener.port is not None:
+                owners.setdefault(listener.port, set()).add(component.id)
+    return {port: next(iter(ids)) for port, ids in owners.items() if len(ids) == 1}
+
+
+def _signature_names(
+    components: list[Component],
+) -> tuple[dict[tuple[str, str], str], dict[str, list[tuple[str, str]]]]:
+    names: dict[tuple[str, str], str] = {}
+    beginnings: dict[str, list[tuple[str, str]]] = {}
+    for component in components:
+        for kind in KINDS:
+            for name in getattr(component.signature, kind):
+                if name.endswith("*"):
+                    beginnings.setdefault(kind, []).append((name[:-1], component.id))
+                else:
+                    names.setdefault((kind, name), component.id)
+    for known in beginnings.values():
+        known.sort(key=lambda pair: -len(pair[0]))
+    return names, beginnings
+
+
+def _unit_names(
+    kind: str, components: list[Component]
+) -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
+    """Names without wildcards apart from the others: "lms" never loses to somebody's "l*"."""
+    whole: dict[str, str] = {}
+    patterns: list[tuple[re.Pattern[str], str]] = []
+    for component in components:
+        for name in getattr(component.managers, kind):
+            if any(sign in name for sign in "*?["):
+                patterns.append((re.compile(translate(name)), component.id))
+            else:
+                whole.setdefault(name, component.id)
+    return whole, patterns

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Family = Literal["classic", "tutor", "both"]
+DOCKER_GRACE = 10.0
+"""seconds between TERM and KILL that Docker gives unless told"""
 
 
 class _Model(BaseModel):
@@ -25,13 +29,47 @@ class ManagerEntry(_Model):
 
 
 class Signature(_Model):
-    """Recognise its processes: regular expressions searched in the space-joined argv, or a comm."""
+    """Recognise its processes by what their argv says they run (see catalog.argv), else by a comm.
 
+    A name that ends with "*" means every name that begins so. No name may mean two components.
+    """
+
+    program: tuple[str, ...] = ()
+    """name of the file or of the `python -m` module that is run: "mysqld" """
+    wsgi: tuple[str, ...] = ()
+    """application, or configuration file, of gunicorn or uwsgi: "lms.wsgi", "lms_gunicorn.py" """
+    celery: tuple[str, ...] = ()
+    """queue, node or application of a Celery worker, or the path it is run from: "edx.lms.core.*" """
+    beat: tuple[str, ...] = ()
+    """application or settings of a Celery beat: "lms.*" """
+    django: tuple[str, ...] = ()
+    """management command: "run_consumer" """
     argv: tuple[str, ...] = ()
+    """for all else: regular expressions searched in the space-joined argv"""
     comm: tuple[str, ...] = ()
     master: str | None = None
     """argv regex of the one process to signal (gunicorn master), never a wrapper shell; where
-    master and workers share an argv, the one whose parent does not match"""
+    master and workers share an argv, the one whose parent does not match. That of gunicorn
+    follows from `wsgi`."""
+
+    def known(self) -> bool:
+        """Whether any process is recognised by it."""
+        return any((self.program, self.wsgi, self.celery, self.beat, self.django, self.argv, self.comm))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gunicorn_master(cls, data: Any) -> Any:
+        names = data.get("wsgi") if isinstance(data, dict) else None
+        if not isinstance(names, list | tuple) or "master" in data:
+            return data
+        return {**data, "master": gunicorn_master([n for n in names if isinstance(n, str)])}
+
+
+def gunicorn_master(names: Sequence[str]) -> str:
+    """The argv of a gunicorn that serves one of these applications, unless its title says worker."""
+    apps = "|".join(re.escape(name) for name in names)
+    run = r"(?:(?:\S*/)?python[\d.]* (?:-\S+ )*)?(?:\S*/)?gunicorn[\d.]*"
+    return rf"^(?:gunicorn: master \[(?:{apps})(?!\w)|{run} (?:.* )?(?:\S*[/=])?(?:{apps})(?!\w))"
 
 
 class ListenerSpec(_Model):
@@ -48,7 +86,10 @@ class ListenerSpec(_Model):
 class WorkerSpec(_Model):
     """How many worker processes are usual, e.g. expression "4*cores"."""
 
-    expression: str
+    expression: str = ""
+    units: str = ""
+    """instead: a regex whose group is a number in the name of each running unit, of which the sum is
+    usual: edxapp_worker:lms_default_3 says so itself"""
     description: str = ""
 
 
@@ -107,6 +148,38 @@ class Actions(_Model):
     reload: ActionSpec | None = None
 
 
+class TutorSpec(_Model):
+    """What differs where Tutor runs it in a container (its services: ManagerEntry.compose).
+
+    Paths are relative to the project's root, as `tutor config printroot` says it.
+    """
+
+    releases: str = ""
+    """of Tutor; "" for all"""
+    image: str = ""
+    command: str = ""
+    """what its container runs, in short"""
+    user: str = ""
+    ports: tuple[int, ...] = ()
+    """inside the container"""
+    published: str = ""
+    """which of them are reachable from outside, in words; "" for none"""
+    workers: WorkerSpec | None = None
+    stdout: str = "plain"
+    """format of the container's own output"""
+    logs: tuple[LogSpec, ...] = ()
+    data: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+    health: tuple[HealthSpec, ...] = ()
+    """asked for inside the container's network"""
+    depends: tuple[str, ...] = ()
+    """the edges of its compose file: an order of starting, nothing waits for health"""
+    reload: tuple[str, ...] = ()
+    """argv run in the container that makes it re-read code and settings"""
+    grace: float = DOCKER_GRACE
+    """seconds between TERM and KILL that it needs"""
+
+
 class Alias(_Model):
     """Another name it had, and when."""
 
@@ -120,6 +193,8 @@ class Component(_Model):
     id: str
     title: str
     family: Family = "classic"
+    releases: str = ""
+    """of Open edX that have it; "" for all"""
     what: str
     """one plain-English sentence: what it does"""
     breaks: str
@@ -137,11 +212,15 @@ class Component(_Model):
     health: tuple[HealthSpec, ...] = ()
     actions: Actions = Field(default_factory=Actions)
     depends: tuple[str, ...] = ()
+    """what it can't work without; all of it starts before"""
+    uses: tuple[str, ...] = ()
+    """what only a part of it needs, where that is installed"""
+    tutor: TutorSpec | None = None
     start_order: int = 50
     display_order: int = 90
     """front of the cluster first: nginx 10, applications 20, queues 30, data 50"""
     normal_exit: bool = False
-    """EXITED is not an alarm (xqueue_consumer without push queues)"""
+    """to end with a status of success is no alarm (xqueue_consumer without push queues)"""
     source: str = ""
     """where these facts come from"""
 

@@ -14,7 +14,7 @@ from edxconsole.cluster.listening import missing, on_spec, orphan, place
 from edxconsole.cluster.model import Age, Evidence, Instance, Listener, Process, State
 from edxconsole.cluster.restarts import LOOP
 from edxconsole.cluster.units import Unit, UnitHealth
-from edxconsole.cluster.workers import count_workers, expected_workers
+from edxconsole.cluster.workers import count_workers, expected_workers, workers_of_units
 
 YOUNG = 20.0
 """seconds after a start in which a failing check means starting, not down"""
@@ -91,7 +91,9 @@ def compute(
         before: component id -> instance of the previous computation.
         lost: why nothing here may be believed now; "" when the host is live.
     """
-    found = (_instance(c, seen, before.get(c.id), lost) for c in catalog.components.values())
+    here = seen.units.keys() | seen.by_component.keys() | seen.expected | seen.remembered
+    known = (c for c in catalog.components.values() if c.id in here)
+    found = (_instance(c, seen, before.get(c.id), lost) for c in known)
     return tuple(i for i in found if i is not None)
 
 
@@ -101,7 +103,10 @@ def _instance(component: Component, seen: Observed, before: Instance | None, los
     expected = component.id in seen.expected
     if not units and not case.processes:
         if component.id in seen.remembered:
-            case.say("process", State.DOWN, "gone: none of its processes is left")
+            state, text = State.DOWN, "gone: none of its processes is left"
+            if component.normal_exit:
+                state, text = State.UNKNOWN, "ended, which is normal for it; no manager says how"
+            case.say("process", state, text)
         elif expected:
             case.say("process", State.ABSENT, "expected here, nothing seen of it")
         else:
@@ -292,8 +297,6 @@ def _made(case: _Case, expected: bool, lost: str) -> Instance:
     if lost:
         state, reason = State.UNKNOWN, f"{lost}; was {worst.state.value}"
     pids = tuple(sorted({p.pid for p in case.processes} | _unit_pids(case)))
-    cores = case.seen.cores
-    workers = case.component.workers
     ports = {s.port for spec in case.component.listeners for s in on_spec(spec, case.seen.listeners)}
     ports |= {s.port for s in case.seen.listeners if s.component == case.component.id}
     return Instance(
@@ -305,11 +308,20 @@ def _made(case: _Case, expected: bool, lost: str) -> Instance:
         units=tuple(f"{u.manager}/{u.name}" for u in case.units),
         pids=pids,
         ports=tuple(sorted(p for p in ports if p)),
-        workers_expected=expected_workers(workers.expression, cores) if workers else None,
-        workers_found=count_workers(case.processes) if workers else None,
+        workers_expected=_usual_workers(case),
+        workers_found=count_workers(case.processes) if case.component.workers else None,
         evidence=tuple(v.evidence for v in case.verdicts),
         expected=expected,
     )
+
+
+def _usual_workers(case: _Case) -> int | None:
+    spec = case.component.workers
+    if spec is None:
+        return None
+    if spec.units:
+        return workers_of_units(spec.units, (u.name for u in case.units if u.health is UnitHealth.RUNNING))
+    return expected_workers(spec.expression, case.seen.cores)
 
 
 def _unit_pids(case: _Case) -> set[int]:

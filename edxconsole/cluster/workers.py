@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
@@ -26,6 +27,12 @@ def expected_workers(expression: str, cores: int) -> int | None:
     except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError):
         return None
     return int(value) if 0 <= value <= 10_000 else None
+
+
+def workers_of_units(pattern: str, names: Iterable[str]) -> int | None:
+    """The sum of the numbers that the names of units hold; None where none does."""
+    found = [int(m[1]) for name in names if (m := re.search(pattern, name)) and m[1] and m[1].isdecimal()]
+    return min(sum(found), 10_000) if found else None
 
 
 def _value(node: ast.expr, cores: int) -> float:

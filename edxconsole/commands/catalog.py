@@ -7,7 +7,17 @@ from pathlib import Path
 import click
 
 from edxconsole.catalog.loader import load_catalog
-from edxconsole.catalog.model import ActionSpec, Catalog, Component
+from edxconsole.catalog.matching import KINDS
+from edxconsole.catalog.model import (
+    DOCKER_GRACE,
+    ActionSpec,
+    Catalog,
+    Component,
+    HealthSpec,
+    LogSpec,
+    TutorSpec,
+    WorkerSpec,
+)
 from edxconsole.commands.options import hosts_option, json_option
 from edxconsole.commands.output import Printer, print_json
 from edxconsole.errors import InventoryError, UsageError
@@ -56,53 +66,96 @@ def _extra_of_inventory(hosts: Path | None) -> Path | None:
 
 def _print_all(out: Printer, known: Catalog) -> None:
     rows = [
-        [c.id, c.title, " ".join(str(x.port) for x in c.listeners if x.port and x.required), c.what]
+        [c.id, c.title, " ".join(str(port) for port in _usual_ports(c)), c.what]
         for c in known.components.values()
     ]
     out.table(["COMPONENT", "TITLE", "PORTS", "WHAT IT DOES"], rows)
 
 
+def _usual_ports(component: Component) -> list[int]:
+    """Those it always has on a host; of what only Tutor has, those inside its container."""
+    own = [x.port for x in component.listeners if x.port and x.required]
+    return own or (list(component.tutor.ports) if component.family == "tutor" and component.tutor else [])
+
+
 def _print_one(out: Printer, component: Component) -> None:
     out.line(f"{component.id}  ({component.title}, {component.family})")
-    managers = [
-        f"{kind} {' '.join(names)}"
-        for kind in ("supervisor", "systemd", "sysv", "compose")
-        if (names := getattr(component.managers, kind))
-    ]
-    listeners = [
-        f"{x.name} {x.port or x.unix}{'' if x.required else ' (where configured)'}"
-        for x in component.listeners
-    ]
-    facts: list[tuple[str, list[str]]] = [
-        ("what it does", [component.what]),
-        ("when it is down", [component.breaks]),
-        ("look first at", [component.first_log]),
-        ("known as", [f"{a.name}  {a.releases}" for a in component.aliases]),
-        ("managed by", managers),
-        ("runs as", [" ".join(component.user)]),
-        ("listens on", listeners),
-        (
-            "workers",
-            [f"{component.workers.expression}  {component.workers.description}"] if component.workers else [],
-        ),
-        (
-            "logs",
-            [f"{x.path}  ({x.format}{', personal data' if x.personal else ''})" for x in component.logs],
-        ),
-        ("configured by", list(component.configs)),
-        ("health", [f"{h.name} ({h.kind} {h.port or h.unix or ''}): {h.meaning}" for h in component.health]),
-        ("depends on", [" ".join(component.depends)]),
-        ("facts from", [component.source]),
-    ]
     actions = [
         (verb, _action(spec))
         for verb in ("reload", "restart", "stop", "start")
         if (spec := getattr(component.actions, verb))
     ]
-    for name, values in [*facts, *actions]:
+    tutor = [("with Tutor", _in_tutor(component.tutor))] if component.tutor else []
+    for name, values in [*_facts(component), *actions, *tutor, ("facts from", [component.source])]:
         for index, value in enumerate(v for v in values if v):
             out.line(f"  {name if not index else '':<16}{value}")
     out.line()
+
+
+def _facts(component: Component) -> list[tuple[str, list[str]]]:
+    managers = [
+        f"{kind} {' '.join(names)}"
+        for kind in ("supervisor", "systemd", "sysv", "compose")
+        if (names := getattr(component.managers, kind))
+    ]
+    signature = component.signature
+    known_by = [f"{kind} {' '.join(names)}" for kind in KINDS if (names := getattr(signature, kind))]
+    listeners = [
+        f"{x.name} {x.port or x.unix}{'' if x.required else ' (where configured)'}"
+        for x in component.listeners
+    ]
+    ends = "to end by itself with success is normal for it" if component.normal_exit else ""
+    return [
+        ("what it does", [component.what]),
+        ("when it is down", [component.breaks, ends]),
+        ("look first at", [component.first_log]),
+        ("there in", [component.releases]),
+        ("known as", [f"{a.name}  {a.releases}" for a in component.aliases]),
+        ("managed by", managers),
+        ("recognised by", [*known_by, *(f"argv {text}" for text in signature.argv)]),
+        ("runs as", [" ".join(component.user)]),
+        ("listens on", listeners),
+        ("workers", [_workers(component.workers)]),
+        ("logs", [_log(x) for x in component.logs]),
+        ("configured by", list(component.configs)),
+        ("health", [_health(h) for h in component.health]),
+        ("depends on", [" ".join(component.depends)]),
+        ("uses", [" ".join(component.uses)]),
+    ]
+
+
+def _in_tutor(spec: TutorSpec) -> list[str]:
+    """What differs in a container, each with its own word."""
+    ports = " ".join(map(str, spec.ports))
+    told = {
+        "releases": spec.releases,
+        "image": spec.image,
+        "runs": spec.command,
+        "as user": spec.user,
+        "ports inside": f"{ports}, reachable {spec.published}" if ports and spec.published else ports,
+        "workers": _workers(spec.workers),
+        "own output": spec.stdout,
+        "logs": ", ".join(_log(x) for x in spec.logs),
+        "data": " ".join(spec.data),
+        "configured by": " ".join(spec.configs),
+        "health": ", ".join(_health(h) for h in spec.health),
+        "starts after": " ".join(spec.depends),
+        "reload inside": " ".join(spec.reload),
+        "needs to stop": f"{spec.grace:g} s" if spec.grace > DOCKER_GRACE else "",
+    }
+    return [f"{name}: {text}" for name, text in told.items() if text]
+
+
+def _workers(spec: WorkerSpec | None) -> str:
+    return f"{spec.expression}  {spec.description}".strip() if spec else ""
+
+
+def _log(spec: LogSpec) -> str:
+    return f"{spec.path}  ({spec.format}{', personal data' if spec.personal else ''})"
+
+
+def _health(spec: HealthSpec) -> str:
+    return f"{spec.name} ({spec.kind} {spec.port or spec.unix or ''}): {spec.meaning}"
 
 
 def _action(spec: ActionSpec) -> list[str]:

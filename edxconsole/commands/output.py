@@ -17,20 +17,21 @@ from edxconsole.cluster.text import clean_line
 SCHEMA = "edxconsole/1"
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@:]*:[^\s/@]+@", re.IGNORECASE)
 
+# The glyphs of the screens (widgets/states.py), so that a shape means the same everywhere.
 _SHAPES = {
     State.UP: ("●", "+", "32"),
-    State.DEGRADED: ("▲", "!", "33"),
-    State.DOWN: ("✗", "x", "31"),
+    State.DEGRADED: ("◐", "%", "33"),
+    State.DOWN: ("✗", "X", "31"),
     State.UNKNOWN: ("?", "?", "35"),
     State.ABSENT: ("○", "o", "31"),
 }
 _LINKS = {
-    Link.LIVE: State.UP,
-    Link.STALE: State.DEGRADED,
-    Link.LOST: State.DOWN,
-    Link.BACKOFF: State.DOWN,
-    Link.REFUSED: State.DOWN,
-    Link.CLOSED: State.DOWN,
+    Link.LIVE: ("●", "+", "32"),
+    Link.STALE: ("≈", "~", "33"),
+    Link.LOST: ("⊘", "#", "31"),
+    Link.BACKOFF: ("⊘", "#", "31"),
+    Link.REFUSED: ("✗", "X", "31"),
+    Link.CLOSED: ("○", "o", "31"),
 }
 
 
@@ -62,12 +63,15 @@ class Printer:
 
     def state(self, state: State, word: str | None = None) -> Cell:
         """A state by shape and word."""
-        shape, plain, paint = _SHAPES[state]
-        return Cell(f"{shape if self.shapes else plain} {word or state.value}", paint)
+        return self._shaped(_SHAPES[state], word or state.value)
 
     def link(self, link: Link) -> Cell:
         """A host's link by shape and word."""
-        return self.state(_LINKS.get(link, State.UNKNOWN), link.value)
+        return self._shaped(_LINKS.get(link, _SHAPES[State.UNKNOWN]), link.value)
+
+    def _shaped(self, look: tuple[str, str, str], word: str) -> Cell:
+        shape, plain, paint = look
+        return Cell(f"{shape if self.shapes else plain} {word}", paint)
 
     def paint(self, cell: Cell) -> str:
         return f"\x1b[{cell.paint}m{cell.text}\x1b[0m" if self.colour and cell.paint else cell.text

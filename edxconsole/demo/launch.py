@@ -20,7 +20,6 @@ from edxconsole.demo.machine import Machine
 from edxconsole.demo.namespaces import Mode, Net
 from edxconsole.demo.readiness import Reach, wait_live
 from edxconsole.demo.state import DemoState, StateDir, directory
-from edxconsole.demo.sweeper import Sweeper
 from edxconsole.demo.traffic import start_traffic
 from edxconsole.errors import DemoError
 
@@ -106,8 +105,7 @@ def _running_demo(say: Say) -> Iterator[StateDir]:
     machine.check_python()
     state = StateDir(directory())
     state.take()
-    sweeper = Sweeper(state)
-    try:
+    with _held(state):
         mode, reason = _choose_mode()
         if mode is None:
             with running_loopback(state, reason, _LIVE_SECONDS, say):
@@ -115,9 +113,24 @@ def _running_demo(say: Say) -> Iterator[StateDir]:
         else:
             with _running_net(state, mode, say):
                 yield state
+
+
+@contextlib.contextmanager
+def _held(state: StateDir) -> Iterator[None]:
+    """A directory that is empty afterwards: we empty it; if we are killed, a sweeper does."""
+    sweeper = subprocess.Popen(
+        [*namespaces.module_command("sweeper"), str(state.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
     finally:
         state.leave()
-        sweeper.dismiss()
+        with contextlib.suppress(BrokenPipeError):  # it was killed: nothing to dismiss
+            sweeper.communicate(b"done\n")
 
 
 def _choose_mode() -> tuple[Mode | None, str]:

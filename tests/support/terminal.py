@@ -201,7 +201,12 @@ def terminal(
 
 
 def _take_terminal() -> None:
-    """In the child: its stdin becomes its controlling terminal, so that Ctrl-C and hang-ups arrive."""
+    """In the child: its stdin becomes its controlling terminal, so that Ctrl-C and hang-ups arrive.
+
+    What the tests were started with (nohup) does not reach it, as it would not from a terminal.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

@@ -12,6 +12,7 @@ NAMES = (
     "probe_cost",
     "console_idle",
     "first_frame",
+    "demo_start",
     "ui_stall",
     "key_latency",
 )

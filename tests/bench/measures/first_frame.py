@@ -15,9 +15,8 @@ RUNS = 7
 HOW = """`edxconsole` started in a pty to the first bytes of its first frame with the hosts' names in it,
 interleaved with `python -c 'import textual.app'`, seven of each; one warm-up of each before. Both run
 before the other programs of the machine (real-time priority). A Textual app that only says hello needs
-about 0.8 of that import (whose process also has to end); what we add is, in about equal parts, pydantic
-with PyYAML, our own modules with catalog and inventory, and the style sheets and layout of the Cluster
-screen."""
+about 0.8 of that import (whose process also has to end). Neither pydantic nor the catalog, asyncssh or the
+engine is imported before that frame (docs/architecture.md, Start)."""
 
 
 def measure(stage: Stage) -> Iterator[Row]:

@@ -81,7 +81,7 @@ def test_units(catalog: Catalog, kind: str, name: str, component: str) -> None:
         ),
         ("/usr/bin/python3 -m celery -A edxtasks worker -l INFO -Q edx.cms.core.low -c 1", "edxapp_worker"),
         ("[celeryd: edx.lms.core.default@app1:MainProcess] -active- (worker)", "edxapp_worker"),
-        ("/usr/bin/python3 -m celery -A other worker -Q ecommerce.default", ""),
+        ("/usr/bin/python3 -m celery -A other worker -Q other.default", ""),
         (
             "/edx/x/python /edx/x/django-admin.py run_consumer --pythonpath=/edx",
             "xqueue_consumer",
@@ -141,8 +141,20 @@ def test_ports_and_sockets(catalog: Catalog) -> None:
 def test_a_long_argv_costs_little(catalog: Catalog) -> None:
     """A hostile process can't make the regular expressions explode."""
     began = time.perf_counter()
-    for word in ("python -a ", "gunicorn ", "celery worker -Q", "a/", "-", "beam rabbi"):
-        component_of_process(catalog, "x", (word * 3000).split(" "))
+    for word in (
+        "python -a ",
+        "gunicorn ",
+        "celery worker -Q",
+        "a/",
+        "-",
+        "beam rabbi",
+        "java x",
+        "ruby ",
+        "=/",
+    ):
+        argv = (word * 3000).split(" ")
+        component_of_process(catalog, "x", argv)
+        is_master(catalog, "lms", ["gunicorn", *argv])
     assert time.perf_counter() - began < 5
 
 

@@ -113,6 +113,38 @@ def test_exited_is_no_alarm_where_it_is_normal() -> None:
     assert of(made, "xqueue_consumer").state is State.UP
 
 
+def test_of_all_that_the_catalog_knows_only_what_is_here_or_expected_is_shown() -> None:
+    assert [i.component for i in shown(lms_host()).instances] == ["lms", "supervisor"]
+    expecting = store(expected=frozenset({"flower"}))
+    expecting.apply(hello(), 1.0)
+    (flower,) = shown(expecting).instances
+    assert (flower.component, flower.state) == ("flower", State.ABSENT)
+
+
+def test_what_ends_by_itself_and_is_gone_without_a_manager_s_word_is_unknown_not_down() -> None:
+    made = store()
+    made.apply(hello(), 1.0)
+    consumer = process(70, "/venv/bin/python", "/venv/bin/django-admin.py", "run_consumer")
+    made.apply(processes(consumer), 1.0)
+    assert of(made, "xqueue_consumer").state is State.UP
+    made.apply(processes(full=False, gone=(70,)), 2.0)
+    gone = of(made, "xqueue_consumer")
+    assert (gone.state, gone.reason) == (State.UNKNOWN, "ended, which is normal for it; no manager says how")
+
+
+def test_how_many_workers_are_usual_is_in_the_names_of_the_programs_that_run() -> None:
+    made = store()
+    made.apply(hello(), 1.0)
+    argv = ("/venv/bin/python", "manage.py", "lms", "celery", "worker", "--queues=edx.lms.core.default")
+    rows = [process(40, *argv), process(41, *argv, ppid=40), process(42, *argv, ppid=40)]
+    made.apply(processes(*rows), 1.0)
+    named = [program(f"lms_{q}", "RUNNING", 40 + i, group="edxapp_worker") for i, q in ((0, "default_3"),)]
+    stopped = program("cms_high_mem_2", "STOPPED", group="edxapp_worker")
+    made.apply(supervisor(*named, stopped), 1.0)
+    worker = of(made, "edxapp_worker")
+    assert (worker.workers_expected, worker.workers_found) == (3, 2)
+
+
 def test_a_crash_loop_is_seen_behind_running() -> None:
     made = lms_host()
     answer(made, State.UP, "heartbeat: 200")
@@ -309,8 +341,9 @@ def test_a_loop_of_parents_ends() -> None:
 
 def test_every_component_has_an_expression_that_can_be_told() -> None:
     for component in CATALOG.components.values():
-        if component.workers is not None:
-            assert expected_workers(component.workers.expression, 4) is not None, component.id
+        for spec in (component.workers, component.tutor.workers if component.tutor else None):
+            if spec is not None and not spec.units:
+                assert expected_workers(spec.expression, 4) is not None, component.id
 
 
 def _systemd(name: str, health: UnitHealth) -> Unit:

@@ -40,7 +40,7 @@ def test_units_come_from_the_names(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "redis@data"
     for line in (
-        "▲ degraded nearly full",
+        f"{Printer().state(State.DEGRADED).text} nearly full",
         "? not seen settings: NOPERM",
         "remedy: ask",
         "used 3.0 MiB INFO",

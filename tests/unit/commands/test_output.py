@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edxconsole.cluster.model import Link, State
 from edxconsole.commands.output import Cell, Printer, ago, count, mask, print_json
+from widgets.states import LINK, STATE
 
 
 def printer(encoding: str = "utf-8") -> tuple[Printer, io.BytesIO]:
@@ -30,7 +31,7 @@ def test_columns_line_up() -> None:
 
 def test_states_have_words_and_shapes() -> None:
     out, _ = printer()
-    assert [out.state(s).text for s in State] == ["● up", "▲ degraded", "✗ down", "? unknown", "○ absent"]
+    assert [out.state(s).text for s in State] == ["● up", "◐ degraded", "✗ down", "? unknown", "○ absent"]
     ascii_only, _ = printer("ascii")
     assert all(ascii_only.state(s).text.isascii() for s in State)
     assert len({ascii_only.state(s).text[0] for s in State}) == 5
@@ -75,3 +76,12 @@ def test_durations(seconds: float | None, text: str) -> None:
 
 def test_counts() -> None:
     assert (count(1, "host"), count(2, "host")) == ("1 host", "2 hosts")
+
+
+def test_a_shape_means_on_a_line_what_it_means_on_a_screen() -> None:
+    out, _ = printer()
+    assert {s: out.state(s).text.split()[0] for s in State} == {s: STATE[s].glyph for s in State}
+    shown = {
+        link: out.link(link).text.split()[0] for link in (Link.LIVE, Link.STALE, Link.LOST, Link.REFUSED)
+    }
+    assert shown == {link: LINK[link].glyph for link in shown}

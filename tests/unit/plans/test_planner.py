@@ -283,6 +283,9 @@ COMPONENTS = st.lists(
 )
 
 
+BUILT_IN = load_catalog()
+
+
 @given(st.sampled_from(list(Verb)), COMPONENTS, st.lists(HEALTHS, min_size=4, max_size=4), st.booleans())
 def test_a_plan_only_ever_holds_what_was_selected_and_would_change(
     verb: Verb, chosen: list[str], healths: list[UnitHealth], live: bool
@@ -292,7 +295,7 @@ def test_a_plan_only_ever_holds_what_was_selected_and_would_change(
     ]
     app1 = host("app1", units, Link.LIVE if live else Link.LOST)
     try:
-        targets = select(load_catalog(), "@app1", verb, app1, APP2)
+        targets = select(BUILT_IN, "@app1", verb, app1, APP2)
     except PreflightFailed:
         assert not live
         return
