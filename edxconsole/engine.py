@@ -26,6 +26,7 @@ from edxconsole.engine_services import ManagerBook
 from edxconsole.engine_thread import EngineThread
 from edxconsole.health.checks import check_component
 from edxconsole.health.watcher import HealthWatcher
+from edxconsole.inspect.model import Inspection
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.logs.follow import LogFollower
 from edxconsole.logs.model import LogFeed, LogSource
@@ -142,6 +143,17 @@ class Engine:
     async def check_health(self, host: str, component: str) -> tuple[Evidence, ...]:
         """Run every health check of a component on a host now; () when it has none."""
         return await check_component(self.transport(host), self.snapshot.hosts[host], self.catalog, component)
+
+    async def inspect(self, host: str, component: str) -> Inspection:
+        """Open one component of a host up, as it is now. Changes nothing there.
+
+        Raises UsageError when there is no inspector for it, ConnectionLost.
+        """
+        from edxconsole.inspect.registry import inspect_component
+
+        sudo = self.inventory.hosts[host].become == "sudo"
+        seen = self.snapshot.hosts[host]
+        return await inspect_component(self.transport(host), seen, self.catalog, component, sudo=sudo)
 
     def log_sources(self, hosts: Iterable[str], components: Iterable[str] | None = None) -> list[LogSource]:
         """Catalog files, supervisor stdout/stderr files of what runs there. No personal data."""

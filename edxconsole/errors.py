@@ -25,6 +25,7 @@
     │   ├── ServiceUnavailable     supervisord, D-Bus or the init can't be reached
     │   ├── PermissionMissing      the login user may not do this; names the rule
     │   ├── UnitUnknown            no such program or unit
+    │   ├── NotUnderstood          a file or an answer that is not what it should be
     │   └── ServiceFault           it answered with a fault
     ├── PlanError                  a change was not made                           exit 4
     │   ├── ReadOnly               the console is not armed
@@ -177,6 +178,10 @@ class PermissionMissing(ServiceError):
 
 class UnitUnknown(ServiceError):
     """The manager knows no such program or unit."""
+
+
+class NotUnderstood(ServiceError):
+    """A file or an answer of a service is not what it should be: broken, too large, another protocol."""
 
 
 class ServiceFault(ServiceError):

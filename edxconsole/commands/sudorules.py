@@ -1,7 +1,9 @@
 """Which commands edxconsole runs through sudo, as sudoers rules. Exactly what the code runs, no more.
 
-The commands are those of transport/relay.py, services/{systemd,sysv,hup,supervisor_client}.py and the
-catalog's preflights. In sudoers a ':' , ',' , '=' or '\\' in an argument is escaped.
+The commands are those of transport/relay.py, inspect/rights.py, the catalog's preflights and
+services/{systemd,sysv,hup,supervisor_client}.py.
+
+In sudoers a ':' , ',' , '=' or '\\' in an argument is escaped.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edxconsole.catalog.model import Catalog, Component
+from edxconsole.inspect.rights import rights_of
 from edxconsole.inventory.model import Inventory
 
 SUPERVISOR_SOCKET = "/edx/var/supervisor/supervisor.sock"
@@ -58,6 +61,10 @@ def _looking(components: Iterable[Component]) -> Iterable[Rule]:
         yield Rule(
             WEB_USER, f"/bin/cat {escape(SUPERVISOR_CONFIG)}, /usr/bin/cat {escape(SUPERVISOR_CONFIG)}", why
         )
+    for component in components:
+        why = f"open {component.title} up (edxconsole inspect); nothing of it changes the host"
+        for right in rights_of(component):
+            yield Rule(right.user, words(right.argv), why, optional=right.secret)
     for component in components:
         for name in component.managers.sysv:
             if plain(name):
@@ -121,6 +128,11 @@ def _systemctl(component: Component, unit: str) -> list[str]:
 def plain(name: str) -> bool:
     """Names with wildcards get no rule: one is written for what really runs there."""
     return re.fullmatch(r"[A-Za-z0-9@._-]+", name) is not None
+
+
+def words(argv: Sequence[str]) -> str:
+    """A whole command as sudoers(5) wants it; a wildcard in it stands for itself."""
+    return " ".join(re.sub(r'([\\,:=\s"*?\[\]!#])', r"\\\1", word) for word in argv)
 
 
 def escape(word: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edxconsole.transport.base import Stream
 
 LIMIT = 8192
-"""bytes a check ever takes from a service"""
+"""bytes a check ever takes from a service, unless it said otherwise"""
 
 
 class Hangup(Exception):
@@ -15,13 +15,19 @@ class Hangup(Exception):
 class Wire:
     """A stream to a service, read with a memory of what it said first."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, limit: int = LIMIT) -> None:
+        self._limit = limit
         self._reader = stream.reader
         self._writer = stream.writer
         self._buffer = b""
         self._taken = 0
         self.first = b""
         """the first 64 bytes the service sent"""
+
+    @property
+    def full(self) -> bool:
+        """Whether the service said as much as is ever taken."""
+        return self._taken >= self._limit
 
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
@@ -35,14 +41,14 @@ class Wire:
         return data
 
     async def until(self, mark: bytes) -> bytes:
-        """Everything up to and including `mark`. Raises Hangup, also when LIMIT is reached."""
+        """Everything up to and including `mark`. Raises Hangup, also when the limit is reached."""
         while mark not in self._buffer:
             await self._more()
         data, _, self._buffer = self._buffer.partition(mark)
         return data + mark
 
     async def rest(self, count: int) -> bytes:
-        """Up to `count` bytes, fewer when the service closes or LIMIT is reached."""
+        """Up to `count` bytes, fewer when the service closes or the limit is reached."""
         try:
             return await self.exactly(count)
         except Hangup:
@@ -50,7 +56,7 @@ class Wire:
             return data
 
     async def _more(self) -> None:
-        chunk = await self._reader.read(4096) if self._taken < LIMIT else b""
+        chunk = await self._reader.read(4096) if not self.full else b""
         if not chunk:
             raise Hangup
         self._taken += len(chunk)

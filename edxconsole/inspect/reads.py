@@ -1,0 +1,137 @@
+"""Every command an inspector can run on a host. Anything else is refused before it is sent.
+
+An inspector runs without the interlock, so nothing here may change a host. `edxconsole sudoers` prints
+those that need root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edxconsole.inspect.mysql_output import MARK
+
+NGINX = ("/usr/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/local/sbin/nginx")
+NGINX_DUMP = ("-T",)
+
+RABBITMQCTL = ("/usr/sbin/rabbitmqctl", "/usr/lib/rabbitmq/bin/rabbitmqctl", "/opt/rabbitmq/sbin/rabbitmqctl")
+RABBIT_STATUS = ("status", "--formatter", "json")
+RABBIT_OLD_STATUS = ("-q", "status")
+QUEUE_COLUMNS = ("name", "messages_ready", "messages_unacknowledged", "consumers", "memory", "state")
+CONNECTION_COLUMNS = ("user", "peer_host", "state")
+RABBIT_VHOSTS = ("-q", "list_vhosts", "name")
+RABBIT_CONNECTIONS = ("-q", "list_connections", *CONNECTION_COLUMNS)
+
+
+def rabbit_queues(vhost: str) -> tuple[str, ...]:
+    """The words that list the queues of a vhost."""
+    return ("-q", "list_queues", "-p", vhost, *QUEUE_COLUMNS)
+
+
+MYSQL = ("/usr/bin/mysql", "/usr/bin/mariadb", "/usr/local/mysql/bin/mysql", "/usr/local/bin/mysql")
+MAINTENANCE = "/etc/mysql/debian.cnf"
+MYSQL_OPTIONS = ("--batch", "--connect-timeout=5")
+MYSQL_ACCOUNT = f"--defaults-file={MAINTENANCE}"
+
+_STATUS = (
+    "Uptime", "Threads_connected", "Threads_running", "Max_used_connections", "Connections",
+    "Aborted_connects", "Connection_errors_max_connections", "Slow_queries", "Questions",
+    "Innodb_buffer_pool_reads", "Innodb_buffer_pool_read_requests",
+)  # fmt: skip
+_SETTINGS = (
+    "version", "version_comment", "max_connections", "long_query_time", "slow_query_log",
+    "slow_query_log_file", "read_only", "innodb_buffer_pool_size", "bind_address", "datadir",
+)  # fmt: skip
+
+
+def _asking(name: str, statement: str) -> str:
+    return f"SELECT '{MARK}','{name}'; {statement}; "
+
+
+def _in(names: Sequence[str]) -> str:
+    return ",".join(f"'{name}'" for name in names)
+
+
+STATEMENTS = (
+    _asking("status", f"SHOW GLOBAL STATUS WHERE Variable_name IN ({_in(_STATUS)})")
+    + _asking("settings", f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({_in(_SETTINGS)})")
+    + _asking(
+        "databases",
+        "SELECT s.schema_name AS name, COUNT(t.table_name) AS tables, SUM(t.data_length) AS data, "
+        "SUM(t.index_length) AS indexes FROM information_schema.schemata s "
+        "LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name "
+        "GROUP BY s.schema_name",
+    )
+    + _asking(
+        "threads",
+        "SELECT user AS user, db AS db, command AS command, state AS state, COUNT(1) AS threads, "
+        "MAX(time) AS longest "
+        "FROM information_schema.processlist GROUP BY user, db, command, state",
+    )
+).strip()
+# Every column has an alias: MySQL 8 prints the names of its own in capitals.
+REPLICATION = ("SHOW SLAVE STATUS", "SHOW REPLICA STATUS")
+"""MySQL 8.4 knows only the second, 5.x only the first"""
+
+
+def mysql_asks(options: Sequence[str], statement: str) -> tuple[str, ...]:
+    """The words that make one of the statements above."""
+    vertical = ("--vertical",) if statement in REPLICATION else ()
+    return (*options, *MYSQL_OPTIONS, *vertical, "-e", statement)
+
+
+CONNECTIONS_OF = ("ss", "-Htn", "state", "established", "sport", "=")
+"""and ":PORT" """
+CLOCK = ("date", "+%Y-%m-%d %H:%M:%S")
+EXECUTABLE = 'for p; do [ -x "$p" ] && echo "$p" && exit 0; done; exit 1'
+READABLE = """
+[ -d "$3" ] && exit 79
+[ -f "$3" ] && [ -r "$3" ] && exec "$1" -c "$2" -- "$3"
+[ -f "$3" ] && exit 77
+[ -e "$3" ] && exit 79
+[ -x "$(dirname -- "$3")" ] && exit 78
+exit 77
+"""
+INCLUDED = """
+IFS=
+for pattern; do for file in $pattern; do
+    [ -f "$file" ] || continue
+    [ -r "$file" ] || { echo "$file" >&2; continue; }
+    echo; head -c 262144 -- "$file"
+done; done
+"""
+SCRIPTS = frozenset({EXECUTABLE, READABLE, INCLUDED})
+
+
+def is_read(argv: Sequence[str]) -> bool:
+    """Whether a command is one of these, word by word."""
+    match tuple(argv):
+        case ("sh", "-c", script, "sh", *_):
+            return script in SCRIPTS
+        case ("head" | "tail", "-c", count, "--", path):
+            return count.isdigit() and path.startswith("/")
+        case ("test", "-e", path):
+            return path == MAINTENANCE
+        case (*words, port) if tuple(words) == CONNECTIONS_OF:
+            return port.startswith(":") and port[1:].isdigit()
+        case words if words == CLOCK:
+            return True
+        case (program, *words) if program in NGINX:
+            return tuple(words) == NGINX_DUMP
+        case (program, *words) if program in RABBITMQCTL:
+            return _is_rabbit_read(tuple(words))
+        case (program, *words) if program in MYSQL:
+            return tuple(words) in _MYSQL_READS
+    return False
+
+
+def _is_rabbit_read(words: tuple[str, ...]) -> bool:
+    if words in (RABBIT_STATUS, RABBIT_OLD_STATUS, RABBIT_VHOSTS, RABBIT_CONNECTIONS):
+        return True
+    return len(words) > 3 and not words[3].startswith("-") and words == rabbit_queues(words[3])
+
+
+_MYSQL_READS = frozenset(
+    mysql_asks(options, statement)
+    for options in ((), (MYSQL_ACCOUNT,))
+    for statement in (STATEMENTS, *REPLICATION)
+)

@@ -1,0 +1,70 @@
+"""Which components can be inspected, by what, and how one inspection is run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from edxconsole.catalog.model import Catalog
+from edxconsole.cluster.model import HostSnapshot
+from edxconsole.errors import UsageError
+from edxconsole.inspect.gunicorn import inspect_gunicorn
+from edxconsole.inspect.memcached import inspect_memcached
+from edxconsole.inspect.model import Inspection
+from edxconsole.inspect.mysql import inspect_mysql
+from edxconsole.inspect.nginx import inspect_nginx
+from edxconsole.inspect.rabbitmq import inspect_rabbitmq
+from edxconsole.inspect.redis import inspect_redis
+from edxconsole.inspect.report import Report
+from edxconsole.inspect.sight import Sight
+from edxconsole.inspect.supervisor import inspect_supervisor
+from edxconsole.transport.base import Transport
+
+Inspector = Callable[[Sight, Report], Awaitable[None]]
+
+INSPECTORS: Mapping[str, Inspector] = {
+    "nginx": inspect_nginx,
+    "lms": inspect_gunicorn,
+    "cms": inspect_gunicorn,
+    "xqueue": inspect_gunicorn,
+    "supervisor": inspect_supervisor,
+    "memcached": inspect_memcached,
+    "redis": inspect_redis,
+    "rabbitmq": inspect_rabbitmq,
+    "mysql": inspect_mysql,
+}
+"""component id -> what opens it up"""
+
+DEADLINE = 60.0
+"""seconds for one inspection, above the deadlines of its single steps"""
+
+
+async def inspect_component(
+    transport: Transport,
+    host: HostSnapshot,
+    catalog: Catalog,
+    component: str,
+    *,
+    sudo: bool,
+    deadline: float = DEADLINE,
+) -> Inspection:
+    """Look into one component on one host now. Changes nothing there.
+
+    What can't be seen is in `missing`. Raises UsageError when there is no inspector for it, and
+    ConnectionLost when the host is gone.
+    """
+    known, inspector = catalog.get(component), INSPECTORS.get(component)
+    if known is None or inspector is None:
+        raise UsageError(
+            f"{component} has no inspector", remedy=f"there are those of {', '.join(sorted(INSPECTORS))}"
+        )
+    instance = next((i for i in host.instances if i.component == component), None)
+    report = Report()
+    try:
+        async with asyncio.timeout(deadline):
+            await inspector(Sight(transport, host, known, instance, sudo=sudo), report)
+    except TimeoutError:
+        report.missing(
+            "the rest", f"{component} was not told within {deadline:g} s", "look at the host's load"
+        )
+    return report.done(host.name, component)

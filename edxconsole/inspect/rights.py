@@ -1,0 +1,48 @@
+"""The commands inspectors run through sudo, for `edxconsole sudoers`: exactly these, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edxconsole.catalog.model import Component
+from edxconsole.inspect import reads
+from edxconsole.inspect.sight import FILE_LIMIT
+
+HEAD = "/usr/bin/head"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One command as one user."""
+
+    user: str
+    argv: tuple[str, ...]
+    secret: bool = False
+    """what it prints holds a password"""
+
+
+def rights_of(component: Component) -> Iterator[Right]:
+    """What the inspector of a component asks sudo for, on a host as its packages lay it out."""
+    match component.id:
+        case "nginx":
+            yield Right("root", (reads.NGINX[0], *reads.NGINX_DUMP))
+        case "lms" | "cms" | "xqueue":
+            user = component.user[0] if component.user else "www-data"
+            for path in (c for c in component.configs if c.endswith("_gunicorn.py")):
+                yield Right(user, _head(path))
+        case "redis":
+            for path in (c for c in component.configs if c.endswith(".conf")):
+                yield Right("root", _head(path), secret=True)
+        case "rabbitmq":
+            listing = (reads.RABBIT_VHOSTS, reads.rabbit_queues("/"), reads.RABBIT_CONNECTIONS)
+            for words in (reads.RABBIT_STATUS, reads.RABBIT_OLD_STATUS, *listing):
+                yield Right("root", (reads.RABBITMQCTL[0], *words))
+        case "mysql":
+            for statement in (reads.STATEMENTS, *reads.REPLICATION):
+                words = reads.mysql_asks((reads.MYSQL_ACCOUNT,), statement)
+                yield Right("root", (reads.MYSQL[0], *words))
+
+
+def _head(path: str) -> tuple[str, ...]:
+    return (HEAD, "-c", str(FILE_LIMIT + 1), "--", path)
