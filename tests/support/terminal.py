@@ -140,9 +140,12 @@ class Terminal:
         """Read on until all of these were written."""
         end = time.monotonic() + timeout
         while not all(word in self.text for word in wanted):
-            assert time.monotonic() < end, f"no {wanted} in: {self.text[-3000:]}"
+            assert time.monotonic() < end, f"no {self._lacking(wanted)} in: {self.text[-3000:]}"
             assert self.process.poll() is None or self._drained(), f"ended without {wanted}: {self.text}"
             self.read(0.1)
+
+    def _lacking(self, wanted: Sequence[str]) -> list[str]:
+        return [word for word in wanted if word not in self.text]
 
     def _drained(self) -> bool:
         before = len(self.seen)
@@ -216,7 +219,8 @@ def descendants(pid: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, IndexError):
-                parent = int((entry / "stat").read_text().rsplit(") ", 1)[1].split()[1])
+                # Bytes: another test's process may have a name that is no text.
+                parent = int((entry / "stat").read_bytes().rsplit(b") ", 1)[1].split()[1])
                 children.setdefault(parent, []).append(int(entry.name))
     found, todo = [], [pid]
     while todo:
