@@ -166,7 +166,7 @@ def leave(console: Terminal, *, keys: str = "q", status: int = 0) -> None:
 
 
 def test_the_console_tells_each_and_leaves_at_once(console: Terminal) -> None:
-    console.until("good", "nosudo", "3 live", "2 refused", "refused the c", "host key CHANGED", timeout=40)
+    console.until("good", "nosudo", "3 live", "2 refused", "port 22", "host key CHANGED", timeout=40)
     console.until("refused: nobodyknown@", "no route to 198.51", "the name no-such")
     leave(console)
 
