@@ -1,4 +1,4 @@
-"""The whole cluster, with a real RabbitMQ: the one place where it is booted."""
+"""The whole cluster, with a real RabbitMQ."""
 
 from __future__ import annotations
 
@@ -48,12 +48,16 @@ async def test_a_stopped_broker_is_down_and_workers_are_still_shown(
             what="rabbitmq up",
         )
         await full_cluster.data.ash("kill -9 $(pgrep -x beam.smp)")
-        await until(
-            engine,
-            lambda s: (i := instance(s.hosts["data"], "rabbitmq")) and i.state is not State.UP,
-            within=20,
-            what="rabbitmq not up",
-        )
-        workers = instance(engine.snapshot.hosts["app1"], "edxapp_worker")
-        assert workers is not None
-        assert workers.pids
+        try:
+            await until(
+                engine,
+                lambda s: (i := instance(s.hosts["data"], "rabbitmq")) and i.state is not State.UP,
+                within=20,
+                what="rabbitmq not up",
+            )
+            workers = instance(engine.snapshot.hosts["app1"], "edxapp_worker")
+            assert workers is not None
+            assert workers.pids
+        finally:
+            await asyncio.to_thread(full_cluster.start_broker)
+            await asyncio.to_thread(full_cluster.wait_up, 60)

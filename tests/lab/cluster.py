@@ -70,6 +70,12 @@ class LabCluster:
                 raise LabError(f"the cluster is not up after {limit:.0f} s: {trouble}")
             time.sleep(0.2)
 
+    def start_broker(self) -> None:
+        """Start a RabbitMQ that ended, as the role of `data` did. See wait_up."""
+        self.data.sh(
+            "HOME=/var/lib/rabbitmq setsid -f rabbitmq-server >>/var/log/rabbitmq/stdout.log 2>&1 </dev/null"
+        )
+
     def _trouble(self) -> str | None:
         try:
             status, body = self.heartbeat()
