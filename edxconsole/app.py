@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edxconsole.settings import load_settings
+from edxconsole.signals import take_signals
 
 if TYPE_CHECKING:
     from edxconsole.catalog.model import Catalog
@@ -60,6 +61,7 @@ def run_app(hosts: Path | None = None, *, read_only: bool = False) -> int:
         tuned=True,
         driver_class=PatientDriver,
     )
+    take_signals()
     try:
         status = app.run()
     finally:

@@ -12,13 +12,12 @@ import contextlib
 import errno
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from edxconsole.errors import EdxconsoleError, UsageError
+from edxconsole.signals import end_at_once_from_now_on, is_interrupt, take_signals
 
 INTERNAL = 70
 INTERRUPTED = 130
@@ -42,7 +41,7 @@ def main() -> None:
         status = run(sys.argv[1:])
     except KeyboardInterrupt:
         status = INTERRUPTED
-    _end_at_once_from_now_on()
+    end_at_once_from_now_on()
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     raise SystemExit(status)
@@ -68,7 +67,6 @@ def _fill_closed_streams() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line to its exit status. Every error becomes one sentence on stderr, here only."""
     try:
-        _take_signals()
         from edxconsole.logfile import start_logging
 
         start_logging()
@@ -100,34 +98,8 @@ def _command(arguments: Sequence[str]) -> object:
     from edxconsole.commands.group import group
 
     with group.make_context("edxconsole", list(arguments), obj={"open_console": open_console}) as context:
+        take_signals()
         return group.invoke(context)
-
-
-def _take_signals() -> None:
-    """Ctrl-C, SIGTERM and a closed terminal end us alike; what was ignored (nohup) stays ignored."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _terminate)
-
-
-def _end_at_once_from_now_on() -> None:
-    """Everything is closed: one more Ctrl-C needs no ceremony, and must not become a traceback."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    """End as on Ctrl-C, so that connections are closed and the terminal is given back.
-
-    Whoever listens for Ctrl-C hears it: asyncio.run cancels its main task, where an exception out of
-    the blue would end whichever task or callback happens to run.
-    """
-    ctrl_c = signal.getsignal(signal.SIGINT)
-    if not callable(ctrl_c):
-        raise KeyboardInterrupt
-    ctrl_c(signal.SIGINT, frame)
 
 
 def _explain(error: BaseException) -> int:
@@ -137,7 +109,7 @@ def _explain(error: BaseException) -> int:
     if isinstance(error, EdxconsoleError):
         _say(str(error))
         return error.exit_status
-    if isinstance(error, KeyboardInterrupt):
+    if is_interrupt(error):
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

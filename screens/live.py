@@ -131,7 +131,7 @@ class LiveScreen(Screen[None]):
 
     def pull(self) -> None:
         """Bring everything up to date: called after changes and once a second for ages."""
-        if not self.is_mounted:
+        if not (self.is_mounted and self.app.is_running):  # ending, it takes the panes away one by one
             return
         cluster = self.bridge.pull()
         try:

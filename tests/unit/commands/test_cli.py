@@ -309,3 +309,16 @@ def test_only_what_is_plain_opens_the_console_without_click(
     monkeypatch.setattr(cli, "_console_only", lambda _: None)
     assert cli.run(arguments) == 0
     assert said == [meant, meant]
+
+
+def test_an_interrupt_that_python_wrapped_is_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before Python 3.12 whatever a `__set_name__` raises, as a signal's handler may, is a RuntimeError."""
+
+    def interrupted(hosts: Path | None, *, read_only: bool) -> int:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(cli, "open_console", interrupted)
+    assert cli.run([]) == 130
+    assert capsys.readouterr().err == ""
