@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from edxconsole.cluster.model import Process
 
-_BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
+ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -41,8 +41,8 @@ def _value(node: ast.expr, cores: int) -> float:
             return float(number)
         case ast.Name(id="cores"):
             return float(cores)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            return _BINARY[type(op)](_value(left, cores), _value(right, cores))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
+            return ARITHMETIC[type(op)](_value(left, cores), _value(right, cores))
         case ast.Call(func=ast.Name(id="max" | "min" as name), args=args, keywords=[]) if args:
             values = [_value(a, cores) for a in args]
             return max(values) if name == "max" else min(values)

@@ -105,7 +105,7 @@ def _running_demo(say: Say) -> Iterator[StateDir]:
     machine.check_python()
     state = StateDir(directory())
     state.take()
-    with _held(state):
+    with _swept(state):
         mode, reason = _choose_mode()
         if mode is None:
             with running_loopback(state, reason, _LIVE_SECONDS, say):
@@ -116,7 +116,7 @@ def _running_demo(say: Say) -> Iterator[StateDir]:
 
 
 @contextlib.contextmanager
-def _held(state: StateDir) -> Iterator[None]:
+def _swept(state: StateDir) -> Iterator[None]:
     """A directory that is empty afterwards: we empty it; if we are killed, a sweeper does."""
     sweeper = subprocess.Popen(
         [*namespaces.module_command("sweeper"), str(state.path)],

@@ -8,6 +8,7 @@ import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edxconsole.demo.approle import programs_of
@@ -89,13 +90,13 @@ def _running(host: str, root: Path) -> str | None:
 
 def _checks(reach: Reach) -> Iterator[tuple[str, Callable[[], str | None]]]:
     for name, address in reach.addresses.items():
-        yield f"{name}: SSH", lambda a=address: _greets(a, reach.ssh_port)  # type: ignore[misc]
+        yield f"{name}: SSH", partial(_greets, address, reach.ssh_port)
     for name in ("app1", "app2"):
         address, root = reach.addresses[name], reach.roots[name]
-        yield f"{name}: LMS", lambda a=address: _get(a, 8000)  # type: ignore[misc]
-        yield f"{name}: Studio", lambda a=address: _get(a, 8010)  # type: ignore[misc]
-        yield f"{name}: programs", lambda n=name, r=root: _running(n, r)  # type: ignore[misc]
-    yield "web: nginx", lambda: _get(reach.addresses["web"], reach.lms_site)
+        yield f"{name}: LMS", partial(_get, address, 8000)
+        yield f"{name}: Studio", partial(_get, address, 8010)
+        yield f"{name}: programs", partial(_running, name, root)
+    yield "web: nginx", partial(_get, reach.addresses["web"], reach.lms_site)
 
 
 def wait_live(reach: Reach, timeout: float, alive: Callable[[], str | None]) -> None:

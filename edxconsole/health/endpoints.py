@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edxconsole.catalog.model import HealthSpec
+from edxconsole.cluster.listening import ANY_ADDRESS
 from edxconsole.cluster.model import HostSnapshot, Listener
 from edxconsole.transport.base import Endpoint, TcpEndpoint, UnixEndpoint
 
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "*": "127.0.0.1", "": "127.0.0.1"}
 _PLAIN_HTTP = (80, 18000, 18010, 8080)
 """preferred ports of nginx: plain HTTP, the LMS site first"""
 
@@ -23,8 +23,7 @@ def endpoint_for(host: HostSnapshot, component: str, spec: HealthSpec) -> tuple[
         owner = found[0].user if found else None
         return UnixEndpoint(spec.unix, owner=owner), bool(found)
     if spec.port is not None:
-        found = [s for s in host.listeners if s.proto != "unix" and s.port == spec.port]
-        return _tcp(found, spec.port), bool(found)
+        return port_of(host, spec.port)
     own = [s for s in host.listeners if s.component == component and s.port]
     if not own:
         return None, False
@@ -32,8 +31,14 @@ def endpoint_for(host: HostSnapshot, component: str, spec: HealthSpec) -> tuple[
     return _tcp([s for s in own if s.port == port], port), True
 
 
+def port_of(host: HostSnapshot, port: int) -> tuple[TcpEndpoint, bool]:
+    """(where to connect for this port, whether the probe sees something listening on it)."""
+    found = [s for s in host.listeners if s.proto != "unix" and s.port == port]
+    return _tcp(found, port), bool(found)
+
+
 def _tcp(found: Iterable[Listener], port: int) -> TcpEndpoint:
-    addresses = [_ANY.get(s.address, s.address) for s in found]
+    addresses = ["127.0.0.1" if s.address in ANY_ADDRESS else s.address for s in found]
     loopback = [a for a in addresses if a.startswith("127.")]
     return TcpEndpoint((loopback or addresses or ["127.0.0.1"])[0], port)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import operator
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from edxconsole.cluster.workers import ARITHMETIC
 from edxconsole.errors import NotUnderstood
 
 Setting = str | int | float | bool | None
@@ -41,13 +41,6 @@ _OPTIONS = {
     "--config": "config",
 }
 _CORES = ("multiprocessing.cpu_count", "cpu_count", "os.cpu_count")
-_BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-}
 _LARGEST = 1e12
 
 
@@ -91,9 +84,9 @@ def _value(node: ast.expr, known: Mapping[str, Setting], cores: int | None, dept
             if cores is None:
                 raise ValueError("the number of cores is not known")
             return cores
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
             sides = [_number(_value(side, known, cores, depth + 1)) for side in (left, right)]
-            return _number(_BINARY[type(op)](*sides))
+            return _number(ARITHMETIC[type(op)](*sides))
         case ast.List(elts=parts) | ast.Tuple(elts=parts) if parts:
             return " ".join(str(_value(part, known, cores, depth + 1)) for part in parts[:8])
         case ast.Call(func=ast.Name(id="int"), args=[inner], keywords=[]):

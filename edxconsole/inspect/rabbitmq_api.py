@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from edxconsole.errors import ConnectionLost, NotUnderstood, PermissionMissing, ServiceError, TransportError
+from edxconsole.health.endpoints import port_of
 from edxconsole.inspect.broker import Broker, Queue
 from edxconsole.inspect.sight import Sight
 from edxconsole.services.http1 import HttpConnection
-from edxconsole.transport.base import TcpEndpoint
+from edxconsole.services.supervisor_config import Credentials
 
 TIMEOUT = 8.0
 PORT = 15672
@@ -24,26 +23,10 @@ QUEUES = "/api/queues?columns=vhost,name,messages_ready,messages_unacknowledged,
 CONNECTIONS = "/api/connections?columns=user,peer_host,state"
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Used for one conversation, never shown."""
-
-    user: str
-    password: str = field(repr=False)
-
-    @property
-    def header(self) -> str:
-        return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode("ascii")
-
-
 async def ask_api(sight: Sight) -> Broker:
     """Raises ServiceUnavailable, PermissionMissing, NotUnderstood, StreamRefused."""
     login = await _login(sight)
-    found = [s for s in sight.host.listeners if s.port == PORT and s.proto != "unix"]
-    address = (
-        found[0].address if found and found[0].address not in ("0.0.0.0", "::", "*", "") else "127.0.0.1"
-    )
-    endpoint = TcpEndpoint(address, PORT)
+    endpoint, _ = port_of(sight.host, PORT)
     connection = HttpConnection(await sight.transport.open_stream(endpoint, timeout=TIMEOUT))
     try:
         nodes = _list(await _get(connection, "/api/nodes", login))
@@ -61,7 +44,7 @@ async def ask_api(sight: Sight) -> Broker:
         connection.close()
 
 
-async def _login(sight: Sight) -> Login:
+async def _login(sight: Sight) -> Credentials:
     """The first user as the configuration sets it, where the login user may read that."""
     last: ServiceError | TransportError | None = None
     for path in CONFIGS:
@@ -74,12 +57,12 @@ async def _login(sight: Sight) -> Login:
             continue
         said = {found[1]: found[2] for found in _SET.finditer(text)}
         if "user" in said and "pass" in said:
-            return Login(said["user"], said["pass"])
+            return Credentials(said["user"], said["pass"])
     cause = f"no user for it can be read ({last.cause})" if last else "its configuration names no user for it"
     raise PermissionMissing(cause, remedy=REMEDY)
 
 
-async def _get(connection: HttpConnection, path: str, login: Login) -> object:
+async def _get(connection: HttpConnection, path: str, login: Credentials) -> object:
     headers = {"Authorization": login.header}
     answer = await connection.request("GET", path, headers=headers, timeout=TIMEOUT)
     if answer.status in (401, 403):

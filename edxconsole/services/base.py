@@ -69,6 +69,10 @@ class Permit:
     any_run: bool = False
     """confirmed for whatever run it is in: it restarts by itself faster than one can be confirmed"""
 
+    def outcome(self, detail: str, *, already: bool = False) -> ActOutcome:
+        """What came of the act that this allowed."""
+        return ActOutcome(self.verb, self.unit, self.before, detail, already=already)
+
 
 def no_phase(text: str) -> None:
     """The default `on_phase`: nobody listens."""

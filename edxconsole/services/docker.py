@@ -100,9 +100,7 @@ class DockerManager:
         try:
             before = await self._container(name)
             if _already(before.unit, verb):
-                return ActOutcome(
-                    verb, name, permit.before, f"it was {before.unit.word} already", already=True
-                )
+                return permit.outcome(f"it was {before.unit.word} already", already=True)
             check_identity(permit, before.unit.identity)
             self._check_frozen(before)
             already = await self._change(before, verb, deadline)
@@ -155,7 +153,7 @@ class DockerManager:
             said = f"{unit.word}, {unit.detail}" if unit.detail else unit.word
             raise ActFailed(f"{verb} {before.unit.name}: it is {said}", host=permit.host)
         killed = ", it did not end by itself and was killed" if unit.word == "exited (137)" else ""
-        return ActOutcome(verb, before.unit.name, permit.before, unit.word + killed, already=already)
+        return permit.outcome(unit.word + killed, already=already)
 
     def _grace(self, name: str, verb: Verb) -> int | None:
         """Seconds between TERM and KILL; None leaves it to Docker, which gives 10."""

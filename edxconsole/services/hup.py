@@ -121,9 +121,9 @@ async def hup_master(
         and await manager.can_signal()
     ):
         await manager.signal(name, "HUP", permit=permit)
-        return ActOutcome(Verb.RELOAD, name, permit.before, f"SIGHUP to {master.pid} by supervisord")
+        return permit.outcome(f"SIGHUP to {master.pid} by supervisord")
     await _kill(transport, master, checksum, login, permit=permit)
-    return ActOutcome(Verb.RELOAD, name, permit.before, f"SIGHUP to {master.pid} by kill")
+    return permit.outcome(f"SIGHUP to {master.pid} by kill")
 
 
 async def _look(transport: Transport, master: Process, pattern: str) -> str:

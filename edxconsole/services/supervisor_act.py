@@ -51,9 +51,9 @@ class Act:
         match self.permit.verb:
             case Verb.START if not now.stopped and now.statename != "STOPPING":
                 now = await self._until_running(now)
-                return self._outcome(f"it was running already, {now.identity}", already=True)
+                return self.permit.outcome(f"it was running already, {now.identity}", already=True)
             case Verb.STOP if now.stopped:
-                return self._outcome(f"it was {now.statename} already", already=True)
+                return self.permit.outcome(f"it was {now.statename} already", already=True)
         check_identity(self.permit, now.identity)
         match self.permit.verb:
             case Verb.START:
@@ -62,7 +62,9 @@ class Act:
                 now = await self._stop(now)
             case _:
                 now = await self._restart(now)
-        return self._outcome(f"{now.statename} {now.detail}".strip() if now.stopped else str(now.identity))
+        return self.permit.outcome(
+            f"{now.statename} {now.detail}".strip() if now.stopped else str(now.identity)
+        )
 
     async def _settled(self) -> Program:
         """The program now; if it was confirmed while down and is STARTING, what that start came to.
@@ -224,6 +226,3 @@ class Act:
         return await self.client.log_tail(self.name, "stderr") or await self.client.log_tail(
             self.name, "stdout"
         )
-
-    def _outcome(self, detail: str, *, already: bool = False) -> ActOutcome:
-        return ActOutcome(self.permit.verb, self.name, self.permit.before, detail, already=already)

@@ -103,14 +103,14 @@ class SystemdManager:
         properties = await self._reader.properties(name)
         unit = to_unit(name, properties)
         if self._already(unit, verb):
-            return ActOutcome(verb, name, permit.before, f"it was {unit.word} already", already=True)
+            return permit.outcome(f"it was {unit.word} already", already=True)
         check_identity(permit, unit.identity)
         self._check_safe(name, verb, properties.get("CanReload", ""), properties.get("KillMode", ""))
         result = await self._run(name, verb, deadline, permit=permit)
         after = await self.observe(name)
         if not result.ok or (after.health is UnitHealth.FAILED and verb is not Verb.STOP):
             raise self._failed(name, verb, result, after)
-        return ActOutcome(verb, name, permit.before, after.word)
+        return permit.outcome(after.word)
 
     async def close(self) -> None:
         await self._reader.close()

@@ -156,7 +156,7 @@ class SysvManager:
         before = await self.observe(name)
         running = before.health is UnitHealth.RUNNING
         if (verb is Verb.START and running) or (verb is Verb.STOP and before.health is UnitHealth.STOPPED):
-            return ActOutcome(verb, name, permit.before, f"it was {before.word} already", already=True)
+            return permit.outcome(f"it was {before.word} already", already=True)
         check_identity(permit, before.identity)
         result = await self._run(name, verb, deadline, permit=permit)
         after = await self.observe(name)
@@ -168,7 +168,7 @@ class SysvManager:
                 + (f" ({said})" if said else ""),
                 host=permit.host,
             )
-        return ActOutcome(verb, name, permit.before, after.word)
+        return permit.outcome(after.word)
 
     async def close(self) -> None:
         """Nothing stays open."""

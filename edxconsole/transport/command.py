@@ -24,6 +24,7 @@ from typing import Protocol
 
 from edxconsole.errors import CommandFailed, CommandTimedOut, ConnectionLost, TransportError
 from edxconsole.transport.base import ByteReader, Process, Result
+from edxconsole.transport.chatter import NoMarker, read_past
 
 CHUNK = 256 * 1024
 KILL_WAIT = 0.5
@@ -287,13 +288,10 @@ async def _at_once(reader: ByteReader) -> bytes:
 
 async def _after_chatter(reader: ByteReader) -> bytes:
     """The first of the command's own output; all there was, where the command never began."""
-    said = b""
-    while _BEGINS not in said:
-        data = await reader.read(CHUNK)
-        if not data or len(said) > PID_WITHIN:
-            return said + data
-        said += data
-    return said.partition(_BEGINS)[2] or await reader.read(CHUNK)
+    try:
+        return await read_past(_BEGINS, reader) or await reader.read(CHUNK)
+    except NoMarker as none:
+        return none.said
 
 
 async def check_start(host: str, user: str, result: Result, become: str | None, run: RunPlain) -> None:

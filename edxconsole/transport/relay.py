@@ -17,6 +17,7 @@ import re
 
 from edxconsole.errors import TransportError
 from edxconsole.transport.base import ByteReader, Endpoint, Process, Stream, TcpEndpoint
+from edxconsole.transport.chatter import NoMarker, read_past
 
 _PROGRAM = """
 import os, select, socket, sys, threading
@@ -104,8 +105,6 @@ exit 1
 _PLAIN = re.compile(r"[A-Za-z0-9._/@+-]+\Z")
 _NC_SETTLES = 0.3
 _BEGINS = b"EDX-RELAY begins\n"
-_MAX_CHATTER = 64 * 1024
-"""bytes of banners accepted before the relay speaks"""
 
 
 class RelayRefused(TransportError):
@@ -137,22 +136,16 @@ async def handshake(process: Process, host: str, rung: str) -> Stream:
     """Wait until the relay has connected. Raises RelayRefused; closes the process then."""
     try:
         await _connected(process, host)
-        first = await _after_chatter(process, host)
+        first = await read_past(_BEGINS, process.stdout)
+    except NoMarker:
+        await process.close()
+        raise RelayRefused(
+            "its login shell talks, make its start-up files silent", errno=0, host=host
+        ) from None
     except BaseException:
         await process.close()
         raise
     return Stream(RelayReader(process.stdout, first), RelayWriter(process), rung)
-
-
-async def _after_chatter(process: Process, host: str) -> bytes:
-    """Skip what the login shell printed on stdout; what the server has said already."""
-    said = b""
-    while _BEGINS not in said:
-        data = await process.stdout.read(4096)
-        if not data or len(said) > _MAX_CHATTER:
-            raise RelayRefused("its login shell talks, make its start-up files silent", errno=0, host=host)
-        said += data
-    return said.partition(_BEGINS)[2]
 
 
 async def _connected(process: Process, host: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from edxconsole.services.supervisor import SupervisorManager
 from tests.unit.services.daemon import VERSIONS, Daemon
+from tests.unit.services.docker_standin import Standin
 from tests.unit.services.here import Here
 
 
@@ -39,3 +41,12 @@ async def manager(each_daemon: Daemon, here: Here) -> AsyncIterator[SupervisorMa
     found = SupervisorManager(here, each_daemon.place)
     yield found
     await found.close()
+
+
+@pytest.fixture
+async def standin(tmp_path: Path) -> AsyncIterator[Standin]:
+    """A dockerd that answers as recorded, or as badly as a test wants."""
+    made = Standin(tmp_path / "docker.sock")
+    await made.start()
+    yield made
+    await made.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -17,14 +16,6 @@ from tests.unit.services.here import Here
 
 CATALOG = load_catalog()
 LMS = "tutor_local:lms"
-
-
-@pytest.fixture
-async def standin(tmp_path: Path) -> AsyncIterator[Standin]:
-    made = Standin(tmp_path / "docker.sock")
-    await made.start()
-    yield made
-    await made.stop()
 
 
 @pytest.fixture

@@ -18,14 +18,6 @@ from tests.unit.services.here import Here
 
 
 @pytest.fixture
-async def standin(tmp_path: Path) -> AsyncIterator[Standin]:
-    made = Standin(tmp_path / "docker.sock")
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def client(standin: Standin, here: Here) -> AsyncIterator[DockerClient]:
     made = DockerClient(here, standin.socket)
     yield made

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -66,14 +65,6 @@ class Port:
             while not true(self.units):
                 self._reported.clear()
                 await self._reported.wait()
-
-
-@pytest.fixture
-async def standin(tmp_path: Path) -> AsyncIterator[Standin]:
-    made = Standin(tmp_path / "docker.sock")
-    await made.start()
-    yield made
-    await made.stop()
 
 
 @pytest.fixture
