@@ -64,6 +64,7 @@ class LiveScreen(Screen[None]):
         self.place = Place(self.KIND)
         self._pane: Canvas | None = None
         self._last_focused: Widget | None = None
+        self._composed = False
 
     def compose(self) -> ComposeResult:
         yield StatusBar(self.bridge.clock, id="status")
@@ -101,6 +102,7 @@ class LiveScreen(Screen[None]):
     # Life.
 
     def on_mount(self) -> None:
+        self._composed = True
         self.bindings_updated_signal.subscribe(self, lambda _: self._show_keys())
         self.pull()
 
@@ -131,7 +133,8 @@ class LiveScreen(Screen[None]):
 
     def pull(self) -> None:
         """Bring everything up to date: called after changes and once a second for ages."""
-        if not (self.is_mounted and self.app.is_running):  # ending, it takes the panes away one by one
+        # Ended in the middle of its start it has some of its panes only; ending, it loses them one by one.
+        if not (self._composed and self.app.is_running):
             return
         cluster = self.bridge.pull()
         try:

@@ -61,7 +61,7 @@ def test_ctrl_c_at_any_moment_of_the_start(hosts: Path, wait: float) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-@pytest.mark.parametrize("wait", [0.3, 0.9, 2.5])
+@pytest.mark.parametrize("wait", [0.2, 0.3, 0.45, 0.9, 2.5])
 def test_told_to_end_at_any_moment(hosts: Path, number: signal.Signals, wait: float) -> None:
     with terminal(hosts.parent, "--hosts", str(hosts)) as console:
         console.read(wait)
