@@ -42,6 +42,9 @@ AGENT = (
     "agent_listeners.py",
     "agent_vitals.py",
     "agent_supervisor.py",
+    "agent_supervisors.py",
+    "agent_follow.py",
+    "agent_stamps.py",
     "agent_files.py",
     "agent.py",
 )
