@@ -12,7 +12,14 @@ from types import FrameType
 
 
 def take_signals() -> None:
-    """From now on they raise KeyboardInterrupt, or cancel asyncio.run's task; ignored (nohup) stays so."""
+    """From now on they raise KeyboardInterrupt, or cancel asyncio.run's task; ignored (nohup) stays so.
+
+    A Ctrl-C that was ignored is held back instead, which comes to the same: asyncio.run then listens for
+    it all the same, and SIGTERM and SIGHUP reach its main task that way.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -36,6 +37,10 @@ CLUSTER_TIMEOUT = 180
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Whoever starts us in the background has them ignored, and so would all that we start and interrupt.
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     config.addinivalue_line(
         "markers",
         "needs(name, ...): commands or capabilities of tests/lab/needs.py; missing ones are reported",

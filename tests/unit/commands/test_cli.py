@@ -322,3 +322,28 @@ def test_an_interrupt_that_python_wrapped_is_an_interrupt(
     monkeypatch.setattr(cli, "open_console", interrupted)
     assert cli.run([]) == 130
     assert capsys.readouterr().err == ""
+
+
+def test_told_to_end_where_ctrl_c_is_ignored(tmp_path: Path) -> None:
+    """As a script's background job starts us: Ctrl-C stays ignored, SIGTERM still cancels what runs."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (tmp_path / "hosts.yaml").write_text(f"hosts: {{slow: {{address: 127.0.0.1, port: {port}}}}}\n")
+        process = subprocess.Popen(
+            ["sh", "-c", 'trap "" INT; exec "$0" -m edxconsole status', sys.executable],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        )
+        server.settimeout(30)
+        with server.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert (out, err) == ("", "")

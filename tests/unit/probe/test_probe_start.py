@@ -27,7 +27,9 @@ async def test_first_frames_on_each_python(start: Start, python: str) -> None:
     assert {"netlink", "supervisor", "files"} <= hello.caps
     processes = await watch.until(Processes)
     assert processes.full
-    assert hello.pid in {row.pid for row in processes.new}
+    found = {row.pid for row in processes.new}
+    while hello.pid not in found:  # many processes are told in several frames
+        found |= {row.pid for row in (await watch.until(Processes)).new}
     vitals = await watch.until(Vitals)
     assert vitals.disks
     assert vitals.mem_total > vitals.mem_available > 0
