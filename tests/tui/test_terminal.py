@@ -125,6 +125,20 @@ def test_it_comes_back_from_the_background(console: Console) -> None:
     assert console.ended() == 0
 
 
+def test_a_stray_sigcont_leaves_one_terminal_to_give_back(console: Console) -> None:
+    """As after `kill -STOP`, or when a terminal hangs up: it must not take raw mode for what was before."""
+    console.read_until(b"COMPONENTS")
+    console.read(1.0)
+    for _ in range(3):
+        console.seen = b""
+        console.process.send_signal(signal.SIGCONT)
+        console.read_until(ENTERED)
+        console.read_until(b"COMPONENTS")
+    console.type(b"q")
+    assert console.ended() == 0
+    console.assert_given_back()
+
+
 def test_a_storm_of_resizes_does_not_stop_it(console: Console) -> None:
     console.read_until(b"COMPONENTS")
     for size in ((100, 30), (140, 40)) * 8:
