@@ -36,6 +36,7 @@ class EndpointRule(_Model):
     kinds: dict[str, str] = {}
     """shell-style pattern, matched against the small letters of the value -> component id, or "" """
     component: str = ""
+    required: bool = False
 
 
 class EndpointRules(_Model):
@@ -44,6 +45,8 @@ class EndpointRules(_Model):
     schemes: dict[str, Scheme]
     ports: dict[str, int]
     """component id -> the port that its clients use when none is said"""
+    sockets: dict[str, str]
+    """component id -> the socket that its clients take for "localhost" """
     rules: tuple[EndpointRule, ...]
 
 

@@ -45,6 +45,16 @@ class Claim:
     """where the file says so: CACHES.default.LOCATION, ELASTIC_SEARCH_CONFIG[1].host"""
     path: str
     """the file"""
+    required: bool = False
+    """the program that reads the file does not work without it"""
+
+    @property
+    def address(self) -> str:
+        """host:port, host, or unix:/path."""
+        if self.unix is not None:
+            return f"unix:{self.unix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ def _claims(
             continue
         usual = (scheme.port if scheme else None) or rules.ports.get(component)
         at = None if address.unix else address.port or port or usual
-        yield Claim(component, address.host, at, address.unix, key, path)
+        yield Claim(component, address.host, at, address.unix, key, path, rule.required)
 
 
 def _kind(rule: EndpointRule, beside: Mapping[str, object]) -> str | None:

@@ -18,6 +18,9 @@ async def inspect_gunicorn(sight: Sight, report: Report) -> None:
     """Nothing of it is run: the configuration is Python, and is read as text."""
     rows = sight.processes()
     master = _master(rows)
+    if master is None and sight.contained:
+        report.missing("settings", "it runs in a container, whose processes are not looked into")
+        return
     if master is None:
         report.down("no gunicorn master process runs")
         report.missing("settings", "without a process its command line and configuration file are not known")

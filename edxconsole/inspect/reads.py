@@ -99,7 +99,9 @@ for pattern; do for file in $pattern; do
     echo; head -c 262144 -- "$file"
 done; done
 """
-SCRIPTS = frozenset({EXECUTABLE, READABLE, INCLUDED})
+STATUS = 'for p; do stat -Lc "%s|%Y|%U|%a|%n" -- "$p"; done; exit 0'
+"""size, epoch of the last change, owner and mode of each file that is there"""
+SCRIPTS = frozenset({EXECUTABLE, READABLE, INCLUDED, STATUS})
 
 
 def is_read(argv: Sequence[str]) -> bool:

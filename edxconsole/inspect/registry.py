@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import HostSnapshot
 from edxconsole.errors import UsageError
+from edxconsole.inspect.edxapp import inspect_edxapp
 from edxconsole.inspect.gunicorn import inspect_gunicorn
 from edxconsole.inspect.memcached import inspect_memcached
 from edxconsole.inspect.model import Inspection
@@ -22,10 +23,22 @@ from edxconsole.transport.base import Transport
 
 Inspector = Callable[[Sight, Report], Awaitable[None]]
 
+
+def each(*inspectors: Inspector) -> Inspector:
+    """One inspector that is these, one after the other."""
+
+    async def inspect_all(sight: Sight, report: Report) -> None:
+        for inspector in inspectors:
+            await inspector(sight, report)
+
+    return inspect_all
+
+
 INSPECTORS: Mapping[str, Inspector] = {
     "nginx": inspect_nginx,
-    "lms": inspect_gunicorn,
-    "cms": inspect_gunicorn,
+    "lms": each(inspect_gunicorn, inspect_edxapp),
+    "cms": each(inspect_gunicorn, inspect_edxapp),
+    "edxapp_worker": inspect_edxapp,
     "xqueue": inspect_gunicorn,
     "supervisor": inspect_supervisor,
     "memcached": inspect_memcached,

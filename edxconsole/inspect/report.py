@@ -31,11 +31,17 @@ class Part:
         self._facts += [Fact(name, clean(value), clean_line(source)) for name, value in values.items()]
 
     def table(
-        self, name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Value]], *, source: str
+        self,
+        name: str,
+        columns: Sequence[str],
+        rows: Iterable[Mapping[str, Value]],
+        *,
+        source: str,
+        most: int = MAX_ROWS,
     ) -> None:
-        """A table; the first MAX_ROWS rows are kept. A column that a row lacks is None."""
+        """A table; the first `most` rows are kept. A column that a row lacks is None."""
         all_rows = list(rows)
-        kept = tuple({c: clean(row.get(c)) for c in columns} for row in all_rows[:MAX_ROWS])
+        kept = tuple({c: clean(row.get(c)) for c in columns} for row in all_rows[:most])
         left_out = len(all_rows) - len(kept)
         self._tables.append(Table(name, tuple(columns), kept, clean_line(source), left_out))
 

@@ -31,6 +31,10 @@ def rights_of(component: Component) -> Iterator[Right]:
             user = component.user[0] if component.user else "www-data"
             for path in (c for c in component.configs if c.endswith("_gunicorn.py")):
                 yield Right(user, _head(path))
+            if component.id != "xqueue":
+                yield from _settings_of(component)
+        case "edxapp_worker":
+            yield from _settings_of(component)
         case "redis":
             for path in (c for c in component.configs if c.endswith(".conf")):
                 yield Right("root", _head(path), secret=True)
@@ -42,6 +46,12 @@ def rights_of(component: Component) -> Iterator[Right]:
             for statement in (reads.STATEMENTS, *reads.REPLICATION):
                 words = reads.mysql_asks((reads.MYSQL_ACCOUNT,), statement)
                 yield Right("root", (reads.MYSQL[0], *words))
+
+
+def _settings_of(component: Component) -> Iterator[Right]:
+    user = component.user[0] if component.user else "www-data"
+    for path in (c for c in component.configs if c.endswith((".yml", ".json"))):
+        yield Right(user, _head(path), secret=True)
 
 
 def _head(path: str) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ with the rights of that process's user.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from edxconsole.catalog.model import Component
 from edxconsole.cluster.model import HostSnapshot, Instance, Process
+from edxconsole.cluster.units import CONTAINERS
 from edxconsole.errors import (
     CommandFailed,
     ConnectionLost,
@@ -71,6 +72,13 @@ class Sight:
     def cores(self) -> int | None:
         return self.host.vitals.cores if self.host.vitals else None
 
+    @property
+    def contained(self) -> bool:
+        """Whether containers run it: its processes and files are theirs then."""
+        names = self.instance.units if self.instance else ()
+        units = [self.host.units[name] for name in names if name in self.host.units]
+        return any(unit.kind == CONTAINERS for unit in units) and not self.processes()
+
     def processes(self) -> list[Process]:
         """The processes of this component, in the order they were started."""
         pids = self.instance.pids if self.instance else ()
@@ -111,6 +119,15 @@ class Sight:
         if b"\0" in data:
             raise NotUnderstood(f"{path} is binary")
         return data.decode("utf-8", "replace")
+
+    async def variables(self, process: Process, names: Collection[str]) -> dict[str, str]:
+        """Those of these environment variables that a process was started with; the others are not kept.
+
+        Raises ServiceUnavailable when it is gone, PermissionMissing.
+        """
+        data = await self._cut("head", f"/proc/{process.pid}/environ", FILE_LIMIT, process.user)
+        said = (entry.partition("=") for entry in data.decode("utf-8", "replace").split("\0"))
+        return {name: value for name, _, value in said if name in names}
 
     async def tail(self, path: str, count: int, *, user: str = "root") -> str:
         """The last `count` bytes of a log, whole lines. Raises as read()."""

@@ -248,5 +248,5 @@ def test_endpoints(tree: dict[str, Any], expected: list[tuple[str, str, int | No
 
 def test_a_claim_says_which_file_says_so() -> None:
     assert claims_of({"BROKER_URL": "amqp://celery:x@q//"}, "/edx/etc/ecomworker.yml") == (
-        Claim("rabbitmq", "q", 5672, None, "BROKER_URL", "/edx/etc/ecomworker.yml"),
+        Claim("rabbitmq", "q", 5672, None, "BROKER_URL", "/edx/etc/ecomworker.yml", required=True),
     )
