@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +26,7 @@ from edxconsole.engine_services import ManagerBook
 from edxconsole.engine_thread import EngineThread
 from edxconsole.health.checks import check_component
 from edxconsole.health.watcher import HealthWatcher
+from edxconsole.inspect.drift import Drift
 from edxconsole.inspect.model import Inspection
 from edxconsole.inventory.model import Host, Inventory
 from edxconsole.logs.follow import LogFollower
@@ -154,6 +155,17 @@ class Engine:
         sudo = self.inventory.hosts[host].become == "sudo"
         seen = self.snapshot.hosts[host]
         return await inspect_component(self.transport(host), seen, self.catalog, component, sudo=sudo)
+
+    async def drift(self, roles: Mapping[str, Sequence[str]]) -> Drift:
+        """What differs between the hosts of each component. Changes nothing there.
+
+        Args:
+            roles: component id -> hosts, as inspect.drift_run.roles_of() finds them.
+        """
+        from edxconsole.inspect.drift_run import find_drift
+
+        sudo = frozenset(name for name, host in self.inventory.hosts.items() if host.become == "sudo")
+        return await find_drift(roles, self.snapshot, self.catalog, self.transport, sudo=sudo)
 
     def log_sources(self, hosts: Iterable[str], components: Iterable[str] | None = None) -> list[LogSource]:
         """Catalog files, supervisor stdout/stderr files of what runs there. No personal data."""

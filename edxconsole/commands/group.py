@@ -19,6 +19,7 @@ COMMANDS = {
     "ports": ("ports", "Which process listens on which port."),
     "logs": ("logs", "Print or follow logs of any hosts."),
     "inspect": ("inspect", "Open a component up: what it is made of, told and found."),
+    "drift": ("drift", "What differs between hosts that should be the same."),
     "supervisor": ("supervisor", "Programs of every supervisord, and what it allows."),
     "restart": ("act", "Restart what a selector names, guarded."),
     "reload": ("act", "Reload what a selector names, guarded."),

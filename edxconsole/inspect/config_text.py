@@ -47,7 +47,7 @@ def parse_config(text: str, path: str) -> dict[str, object]:
     if not text.strip():
         raise NotUnderstood(f"{path} is empty")
     if path.endswith("_env"):
-        return _exports(text, path)
+        return dict(read_exports(text, path))
     tree = _json(text, path) if _is_json(text, path) else _yaml(text, path)
     if not isinstance(tree, dict):
         raise NotUnderstood(f"{path} holds no mapping of settings")
@@ -185,9 +185,12 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1 if node.start_mark else 1
 
 
-def _exports(text: str, path: str) -> dict[str, object]:
-    """`export NAME="value"` of each line that is one; a later line wins, as in the shell."""
-    told: dict[str, object] = {}
+def read_exports(text: str, path: str) -> dict[str, str]:
+    """`NAME="value"` or `export NAME="value"` of each line that is one; a later line wins, as in a shell.
+
+    Raises NotUnderstood.
+    """
+    told: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         found = _EXPORT.fullmatch(line)
         if found is None:

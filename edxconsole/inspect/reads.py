@@ -6,6 +6,7 @@ those that need root.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from edxconsole.inspect.mysql_output import MARK
@@ -101,7 +102,20 @@ done; done
 """
 STATUS = 'for p; do stat -Lc "%s|%Y|%U|%a|%n" -- "$p"; done; exit 0'
 """size, epoch of the last change, owner and mode of each file that is there"""
-SCRIPTS = frozenset({EXECUTABLE, READABLE, INCLUDED, STATUS})
+DISTRIBUTIONS = """
+for d in "$1"/lib/python*/site-packages/*.dist-info "$1"/lib/python*/site-packages/*.egg-info; do
+    [ -e "$d" ] && echo "${d##*/}"
+done
+exit 0
+"""
+"""the Python distributions of a virtualenv, by the names of their metadata"""
+SCRIPTS = frozenset({EXECUTABLE, READABLE, INCLUDED, STATUS, DISTRIBUTIONS})
+
+DPKG = ("/usr/bin/dpkg-query", "-W", "-f", "${Status}\t${Package}\t${Version}\n")
+RPM = ("/usr/bin/rpm", "-q", "--qf", "installed\t%{NAME}\t%{VERSION}-%{RELEASE}\n")
+UNIT_FILES = ("systemctl", "cat", "--no-pager", "--")
+"""and the name of a unit"""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@:._+\\-]{0,200}")
 
 
 def is_read(argv: Sequence[str]) -> bool:
@@ -117,6 +131,10 @@ def is_read(argv: Sequence[str]) -> bool:
             return port.startswith(":") and port[1:].isdigit()
         case words if words == CLOCK:
             return True
+        case (*words, unit) if tuple(words) == UNIT_FILES:
+            return _NAME.fullmatch(unit) is not None
+        case words if words[:4] in (DPKG, RPM):
+            return len(words) > 4 and all(_NAME.fullmatch(name) for name in words[4:])
         case (program, *words) if program in NGINX:
             return tuple(words) == NGINX_DUMP
         case (program, *words) if program in RABBITMQCTL:

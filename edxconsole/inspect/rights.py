@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edxconsole.catalog.model import Component
 from edxconsole.inspect import reads
+from edxconsole.inspect.drift_facts import PARSED
 from edxconsole.inspect.sight import FILE_LIMIT
 
 HEAD = "/usr/bin/head"
@@ -31,9 +32,6 @@ def rights_of(component: Component) -> Iterator[Right]:
             user = component.user[0] if component.user else "www-data"
             for path in (c for c in component.configs if c.endswith("_gunicorn.py")):
                 yield Right(user, _head(path))
-            if component.id != "xqueue":
-                yield from _settings_of(component)
-        case "edxapp_worker":
             yield from _settings_of(component)
         case "redis":
             for path in (c for c in component.configs if c.endswith(".conf")):
@@ -46,11 +44,13 @@ def rights_of(component: Component) -> Iterator[Right]:
             for statement in (reads.STATEMENTS, *reads.REPLICATION):
                 words = reads.mysql_asks((reads.MYSQL_ACCOUNT,), statement)
                 yield Right("root", (reads.MYSQL[0], *words))
+        case _:
+            yield from _settings_of(component)
 
 
 def _settings_of(component: Component) -> Iterator[Right]:
     user = component.user[0] if component.user else "www-data"
-    for path in (c for c in component.configs if c.endswith((".yml", ".json"))):
+    for path in (c for c in component.configs if c.endswith(PARSED)):
         yield Right(user, _head(path), secret=True)
 
 

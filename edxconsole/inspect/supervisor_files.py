@@ -63,6 +63,17 @@ def programs(text: str, path: str, version: tuple[int, ...]) -> dict[str, dict[s
     return found
 
 
+def program_sections(text: str, path: str) -> dict[str, dict[str, str]]:
+    """Program or group -> the settings as its own section gives them. Raises NotUnderstood."""
+    parser = _parsed(text, path)
+    named = {section: _SECTION.fullmatch(section) for section in parser.sections()}
+    return {
+        found[2].strip(): {key: " ".join((value or "").split()) for key, value in parser.items(section)}
+        for section, found in named.items()
+        if found is not None
+    }
+
+
 def environment_names(text: str) -> list[str]:
     """The names in `A="1",B=2`; their values may be secrets and are not kept."""
     return re.findall(r"(?:^|,)\s*([A-Za-z_]\w{0,80})\s*=", re.sub(r'"[^"]*"|\'[^\']*\'', '""', text))

@@ -27,6 +27,13 @@ CHANGES = (
     "ss -K state established sport = :80",
     "head -c 5 --follow /etc/x",
     "systemctl restart nginx",
+    "systemctl cat --no-pager -- --now",
+    "systemctl cat --no-pager -- nginx;reboot",
+    "systemctl edit --no-pager -- nginx.service",
+    "/usr/bin/dpkg-query -W -f ${Status}\\t${Package}\\t${Version}\\n --admindir=/tmp",
+    "/usr/bin/dpkg -r nginx",
+    "/usr/bin/rpm -q --qf x nginx",
+    "/usr/bin/rpm -e nginx",
 )
 
 
@@ -36,6 +43,13 @@ async def test_what_is_not_listed_is_refused_before_it_is_sent(stage: Stage, lin
     with pytest.raises(ValueError, match="no inspector may run"):
         await sight(stage).run(line.split())
     assert stage.ran == []
+
+
+@pytest.mark.parametrize(
+    "argv", [(*reads.UNIT_FILES, "redis-server@a.service"), (*reads.DPKG, "nginx", "g++")]
+)
+def test_what_is_listed_may_be_run(argv: tuple[str, ...]) -> None:
+    assert is_read(argv)
 
 
 def test_every_sudo_rule_is_for_something_that_is_run() -> None:

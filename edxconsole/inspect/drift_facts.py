@@ -1,0 +1,213 @@
+"""What one host says of one component, for drift: packages, code, unit files, settings, its system."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from edxconsole.catalog.drift import Origin, load_drift_rules
+from edxconsole.cluster.text import clean_line
+from edxconsole.errors import (
+    CommandFailed,
+    ConnectionLost,
+    EdxconsoleError,
+    NotUnderstood,
+    ServiceError,
+    ServiceUnavailable,
+    TransportError,
+)
+from edxconsole.inspect.config_leaves import fingerprint, leaves_of
+from edxconsole.inspect.config_text import parse_config, read_exports
+from edxconsole.inspect.drift import EVERYTHING, HostFacts, Said, Unread
+from edxconsole.inspect.edxapp_files import VARIANTS, in_force, statuses, variants_of
+from edxconsole.inspect.reads import DISTRIBUTIONS, DPKG, RPM
+from edxconsole.inspect.report import clean
+from edxconsole.inspect.sight import READ_TIMEOUT, Sight
+from edxconsole.inspect.unit_facts import unit_lines
+
+DEADLINE = 60.0
+"""seconds for one component of one host"""
+PARSED = (".yml", ".yaml", ".json", "_env")
+"""ends of the names of files whose settings are compared one by one; of others the text as a whole is"""
+_DISTRIBUTION = re.compile(r"([A-Za-z0-9._]+)-([^-/]+)(?:-[^/]*)?\.(?:dist-info|egg-info)")
+_COMMENT = re.compile(r"\s*(?:[#;].*)?")
+
+
+class Gathering:
+    """What is being gathered of one component on one host."""
+
+    def __init__(self, sight: Sight, salt: bytes) -> None:
+        self.sight = sight
+        self._salt = salt
+        self.said: list[Said] = []
+        self.unread: list[Unread] = []
+
+    def say(self, kind: str, name: str, raw: str, shown: str | None = None, *, secret: bool = False) -> None:
+        """A fact. What is shown of it is cleaned, masked and cut; it is compared by the whole of `raw`."""
+        text = clean(raw if shown is None else shown)
+        self.said.append(Said(kind, clean_line(name), str(text), fingerprint(raw, self._salt), secret))
+
+    def lacks(self, kind: str, error: EdxconsoleError) -> None:
+        self.unread.append(Unread(kind, str(clean(error.cause)), str(clean(error.remedy or ""))))
+
+    @asynccontextmanager
+    async def reading(self, kind: str) -> AsyncIterator[None]:
+        """What fails in here makes the facts of this kind unknown. Raises ConnectionLost."""
+        try:
+            yield
+        except ConnectionLost:
+            raise
+        except (TransportError, ServiceError) as error:
+            self.lacks(kind, error)
+
+
+async def facts_of(sight: Sight, salt: bytes, *, deadline: float = DEADLINE) -> HostFacts:
+    """Read what is compared. What can't be read is in `unread`; it raises nothing of the host's.
+
+    Args:
+        salt: random, of this run: secrets are compared by their hash with it, and never kept.
+    """
+    got = Gathering(sight, salt)
+    try:
+        async with asyncio.timeout(deadline):
+            for gather in _GATHERERS:
+                await gather(got)
+    except TimeoutError:
+        got.unread.append(Unread(EVERYTHING, f"not told within {deadline:g} s", "look at the host's load"))
+    except ConnectionLost as error:
+        got.lacks(EVERYTHING, error)
+    return HostFacts(sight.host.name, sight.component.id, tuple(got.said), tuple(got.unread))
+
+
+async def _system(got: Gathering) -> None:
+    if got.sight.host.kernel:
+        got.say("system", "kernel", got.sight.host.kernel)
+    async with got.reading("system"):
+        text = await got.sight.read("/etc/os-release")
+        told = read_exports(text, "/etc/os-release")
+        got.say("system", "os", told.get("PRETTY_NAME") or told.get("NAME") or "unnamed")
+
+
+async def _packages(got: Gathering) -> None:
+    names = _origin(got).packages
+    if not names:
+        return
+    async with got.reading("package"):
+        program = await got.sight.first_of((DPKG[0], RPM[0]))
+        result = await got.sight.run([*(DPKG if program == DPKG[0] else RPM), *names])
+        for line in result.text.splitlines():
+            status, _, rest = line.partition("\t")
+            name, tab, version = rest.partition("\t")
+            if tab and status.endswith("installed") and "not-installed" not in status:
+                got.say("package", name, version)
+
+
+async def _code(got: Gathering) -> None:
+    """The commit that is checked out, by git's own files; nothing of git is run."""
+    code = _origin(got).code
+    if not code:
+        return
+    async with got.reading("code"):
+        head = await _optional(got.sight.read(f"{code}/.git/HEAD"))
+        if head is None:
+            return
+        told = head.strip()
+        if not told.startswith("ref: "):
+            got.say("code", code, told)
+            return
+        branch = told.removeprefix("ref: ").strip()
+        if not re.fullmatch(r"refs/[\w./-]{1,200}", branch) or ".." in branch:
+            raise NotUnderstood(f"{code}/.git/HEAD names no branch")
+        commit = await _optional(got.sight.read(f"{code}/.git/{branch}"))
+        if commit is None:
+            packed = await got.sight.read(f"{code}/.git/packed-refs")
+            commit = next((w[0] for ln in packed.splitlines() if (w := ln.split())[1:] == [branch]), "")
+        got.say("code", code, f"{branch} {commit}", f"{branch.removeprefix('refs/heads/')} {commit[:12]}")
+
+
+async def _distributions(got: Gathering) -> None:
+    venv = _origin(got).venv
+    if not venv:
+        return
+    async with got.reading("python_package"):
+        result = await got.sight.run(["sh", "-c", DISTRIBUTIONS, "sh", venv], timeout=READ_TIMEOUT)
+        for line in result.text.splitlines():
+            found = _DISTRIBUTION.fullmatch(line)
+            if found is not None:
+                got.say("python_package", found[1].lower().replace("_", "-"), found[2])
+
+
+async def _units(got: Gathering) -> None:
+    async with got.reading("unit"):
+        for line in await unit_lines(got.sight):
+            got.say("unit", line.name, line.raw, line.shown, secret=line.secret)
+
+
+async def _settings(got: Gathering) -> None:
+    component = got.sight.component
+    if component.id in ("lms", "cms", "edxapp_worker"):
+        await _edxapp_settings(got)
+    user = component.user[0] if component.user else "root"
+    for path in component.configs:
+        whole = not path.endswith(PARSED)
+        if any(path in variant.candidates for variant in VARIANTS.values()):
+            continue
+        async with got.reading("config_file" if whole else "setting"):
+            text = await _optional(got.sight.read(path, user=user))
+            if text is not None and whole:
+                lines = [" ".join(line.split()) for line in text.splitlines() if not _COMMENT.fullmatch(line)]
+                got.say("config_file", path, "\n".join(lines), f"{len(lines)} lines")
+            elif text is not None:
+                await _say_leaves(got, "setting", text, path)
+
+
+async def _edxapp_settings(got: Gathering) -> None:
+    """Of the files that the running processes read, in that order: a later one overrides."""
+    for name, process in variants_of(got.sight.component.id, got.sight.processes()).items():
+        variant, kind = VARIANTS[name], f"{name}_setting"
+        async with got.reading(kind):
+            there = await statuses(got.sight, variant.candidates)
+            force = await in_force(got.sight, variant, process, there)
+            for path in force.paths:
+                text = await got.sight.read(path, user=process.user)
+                await _say_leaves(got, kind, text, path)
+
+
+async def _say_leaves(got: Gathering, kind: str, text: str, path: str) -> None:
+    leaves = leaves_of(await asyncio.to_thread(parse_config, text, path))
+    names = {leaf.key for leaf in leaves}
+    got.said = [said for said in got.said if said.kind != kind or said.name not in names]
+    for leaf in leaves:
+        got.say(kind, leaf.key, leaf.raw, leaf.shown, secret=leaf.secret)
+
+
+async def _optional(reading: Awaitable[str]) -> str | None:
+    """None where there is no such file, or where it is a directory."""
+    try:
+        return await reading
+    except ServiceUnavailable as error:
+        if error.cause.startswith("there is no "):
+            return None
+        raise
+    except NotUnderstood as error:
+        if error.cause.endswith("is no ordinary file"):
+            return None
+        raise
+    except CommandFailed as error:
+        raise ServiceUnavailable(error.cause, remedy=error.remedy) from error
+
+
+def _origin(got: Gathering) -> Origin:
+    return load_drift_rules().components.get(got.sight.component.id, Origin())
+
+
+_GATHERERS: Iterable[Callable[[Gathering], Awaitable[None]]] = (
+    _system,
+    _packages,
+    _code,
+    _distributions,
+    _units,
+    _settings,
+)
