@@ -14,6 +14,7 @@ from edxconsole.errors import (
     ConnectionLost,
     EdxconsoleError,
     NotUnderstood,
+    PermissionMissing,
     ServiceError,
     ServiceUnavailable,
     TransportError,
@@ -21,7 +22,7 @@ from edxconsole.errors import (
 from edxconsole.inspect.config_leaves import fingerprint, leaves_of
 from edxconsole.inspect.config_text import parse_config, read_exports
 from edxconsole.inspect.drift import EVERYTHING, HostFacts, Said, Unread
-from edxconsole.inspect.edxapp_files import VARIANTS, in_force, statuses, variants_of
+from edxconsole.inspect.edxapp_files import NO_PROCESS, VARIANTS, in_force, statuses, variants_of
 from edxconsole.inspect.reads import DISTRIBUTIONS, DPKG, RPM
 from edxconsole.inspect.report import clean
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
@@ -70,6 +71,8 @@ async def facts_of(sight: Sight, salt: bytes, *, deadline: float = DEADLINE) -> 
         salt: random, of this run: secrets are compared by their hash with it, and never kept.
     """
     got = Gathering(sight, salt)
+    # Once; a file is read for it.
+    await asyncio.to_thread(load_drift_rules)
     try:
         async with asyncio.timeout(deadline):
             for gather in _GATHERERS:
@@ -133,6 +136,9 @@ async def _distributions(got: Gathering) -> None:
         return
     async with got.reading("python_package"):
         result = await got.sight.run(["sh", "-c", DISTRIBUTIONS, "sh", venv], timeout=READ_TIMEOUT)
+        if not result.ok:
+            login = got.sight.login or "the login user"
+            raise PermissionMissing(f"{login} may not list {venv}/lib", remedy=f"let {login} read it")
         for line in result.text.splitlines():
             found = _DISTRIBUTION.fullmatch(line)
             if found is not None:
@@ -165,7 +171,12 @@ async def _settings(got: Gathering) -> None:
 
 async def _edxapp_settings(got: Gathering) -> None:
     """Of the files that the running processes read, in that order: a later one overrides."""
-    for name, process in variants_of(got.sight.component.id, got.sight.processes()).items():
+    served = variants_of(got.sight.component.id, got.sight.processes())
+    if not served:
+        cause = "it runs in a container, whose files are not read" if got.sight.contained else NO_PROCESS
+        kinds = VARIANTS if got.sight.component.id not in VARIANTS else (got.sight.component.id,)
+        got.unread += [Unread(f"{name}_setting", cause) for name in kinds]
+    for name, process in served.items():
         variant, kind = VARIANTS[name], f"{name}_setting"
         async with got.reading(kind):
             there = await statuses(got.sight, variant.candidates)

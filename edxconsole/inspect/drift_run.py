@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from edxconsole.catalog.drift import load_drift_rules
 from edxconsole.catalog.model import Catalog
@@ -51,29 +52,40 @@ async def find_drift(
         transport: the live connection of a host; raises ConnectionLost.
         sudo: hosts on which `sudo -n` is allowed.
     """
-    salt = secrets.token_bytes(SALT_BYTES)
-    rules = load_drift_rules()
+    rules = await asyncio.to_thread(load_drift_rules)
     shared = {component for pair in rules.shared_secrets for component in pair}
     wanted = {c: hosts for c, hosts in roles.items() if len(hosts) > 1 or c in shared}
+    asking = _Asking(snapshot, catalog, transport, frozenset(sudo), secrets.token_bytes(SALT_BYTES))
+    meant = {name: [c for c, hosts in wanted.items() if name in hosts] for name in snapshot.hosts}
+    answers = await asyncio.gather(*(asking.host(name, components) for name, components in meant.items()))
+    order = list(wanted)
+    facts = sorted((one for of_one in answers for one in of_one), key=lambda one: order.index(one.component))
+    return fold_all(facts, rules)
 
-    async def of_host(name: str) -> list[HostFacts]:
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One run: what is asked, of whom, and the salt that its secrets are compared with."""
+
+    snapshot: ClusterSnapshot
+    catalog: Catalog
+    transport: Callable[[str], Transport]
+    sudo: frozenset[str]
+    salt: bytes = field(repr=False)
+
+    async def host(self, name: str, components: Sequence[str]) -> list[HostFacts]:
         """One component after the other: they share the one session that the probe leaves."""
         found = []
-        for component in (c for c, hosts in wanted.items() if name in hosts):
+        for component in components:
             try:
-                found.append(await _facts(transport(name), component, name))
+                found.append(await self._component(name, component))
             except ConnectionLost as error:
                 lost = Unread(EVERYTHING, error.cause, error.remedy or "")
                 found.append(HostFacts(name, component, (), (lost,)))
         return found
 
-    async def _facts(connection: Transport, component: str, name: str) -> HostFacts:
-        host, known = snapshot.hosts[name], catalog.components[component]
+    async def _component(self, name: str, component: str) -> HostFacts:
+        host, known = self.snapshot.hosts[name], self.catalog.components[component]
         instance = next((i for i in host.instances if i.component == component), None)
-        return await facts_of(Sight(connection, host, known, instance, sudo=name in sudo), salt)
-
-    names = [name for name in snapshot.hosts if any(name in hosts for hosts in wanted.values())]
-    answers = await asyncio.gather(*(of_host(name) for name in names))
-    facts = [one for of_one in answers for one in of_one]
-    order = list(wanted)
-    return fold_all(sorted(facts, key=lambda one: order.index(one.component)), rules)
+        sight = Sight(self.transport(name), host, known, instance, sudo=name in self.sudo)
+        return await facts_of(sight, self.salt)

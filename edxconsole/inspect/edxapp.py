@@ -13,6 +13,7 @@ from edxconsole.inspect.config_leaves import MAX_LEAVES, leaves_of
 from edxconsole.inspect.config_text import parse_config
 from edxconsole.inspect.edxapp_config import Claim, claims_of
 from edxconsole.inspect.edxapp_files import (
+    NO_PROCESS,
     VARIANTS,
     FileStatus,
     InForce,
@@ -47,9 +48,7 @@ async def inspect_edxapp(sight: Sight, report: Report) -> None:
 
 
 def _without_process(sight: Sight, report: Report) -> None:
-    cause = "without a process it is not known which files it reads"
-    if sight.contained:
-        cause = "it runs in a container, whose files are not read"
+    cause = "it runs in a container, whose files are not read" if sight.contained else NO_PROCESS
     report.missing("configuration", cause)
 
 
@@ -64,7 +63,7 @@ async def _inspect_variant(
     there |= await report.attempt("its files", statuses(sight, others)) or {} if others else {}
     _tell_files(sight, report, part, variant, process, force, there)
     trees = {path: tree for path in force.paths if (tree := await _tree(sight, report, path, process.user))}
-    claims = [claim for path, tree in trees.items() for claim in claims_of(tree, path)]
+    claims = await asyncio.to_thread(_claims, trees)
     await _tell_endpoints(sight, report, part, claims)
     _tell_settings(part, trees)
 
@@ -114,6 +113,11 @@ async def _tree(sight: Sight, report: Report, path: str, user: str) -> dict[str,
         report.lacks(f"settings of {path}", error)
         report.degraded(f"{error.cause}: what reads it will not start again")
         return None
+
+
+def _claims(trees: Mapping[str, Mapping[str, object]]) -> list[Claim]:
+    """In a thread: the first time it reads the rules from their file."""
+    return [claim for path, tree in trees.items() for claim in claims_of(tree, path)]
 
 
 def _tell_settings(part: Part, trees: Mapping[str, Mapping[str, object]]) -> None:

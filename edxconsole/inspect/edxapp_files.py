@@ -19,6 +19,8 @@ from edxconsole.inspect.sight import READ_TIMEOUT, Sight
 EXPORTS = "/edx/app/edxapp/edxapp_env"
 """what lms.sh, cms.sh and worker.sh source before they start; it holds no secrets"""
 
+NO_PROCESS = "without a process it is not known which files it reads"
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:

@@ -89,7 +89,9 @@ READABLE = """
 [ -f "$3" ] && [ -r "$3" ] && exec "$1" -c "$2" -- "$3"
 [ -f "$3" ] && exit 77
 [ -e "$3" ] && exit 79
-[ -x "$(dirname -- "$3")" ] && exit 78
+d=$(dirname -- "$3")
+while [ ! -e "$d" ] && [ "$d" != / ]; do d=$(dirname -- "$d"); done
+[ -x "$d" ] && exit 78
 exit 77
 """
 INCLUDED = """
@@ -103,6 +105,7 @@ done; done
 STATUS = 'for p; do stat -Lc "%s|%Y|%U|%a|%n" -- "$p"; done; exit 0'
 """size, epoch of the last change, owner and mode of each file that is there"""
 DISTRIBUTIONS = """
+[ -d "$1" ] && { [ -r "$1/lib" ] && [ -x "$1/lib" ] || exit 77; }
 for d in "$1"/lib/python*/site-packages/*.dist-info "$1"/lib/python*/site-packages/*.egg-info; do
     [ -e "$d" ] && echo "${d##*/}"
 done

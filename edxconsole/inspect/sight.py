@@ -209,6 +209,8 @@ class Sight:
             return None
         if not self._sudo:
             remedy = "add `become: sudo` to this host in hosts.yaml, and to its sudoers: "
+            if "/" not in argv[0]:
+                argv = [f"/usr/bin/{argv[0]}", *argv[1:]]
             raise PermissionMissing(
                 why or f"{argv[0]} needs the rights of {user}",
                 remedy=remedy + sudoers_line(self.login or "LOGIN", user, argv),

@@ -258,6 +258,37 @@ async def test_what_fails_on_a_host_is_unknown(stage: Stage) -> None:
     assert found.unread[-1].kind == "everything"
 
 
+async def test_settings_of_what_does_not_run_are_unknown(stage: Stage) -> None:
+    for component, kinds in (("lms", {"lms_setting"}), ("edxapp_worker", {"lms_setting", "cms_setting"})):
+        found = await facts_of(sight(stage, component), SALT)
+        told = {u.kind: u.cause for u in found.unread}
+        assert {kind for kind in told if kind.endswith("_setting")} == kinds
+
+
+async def test_code_is_told_by_gits_own_files(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = tmp_path / ".git"
+    git.mkdir()
+    origin = RULES.components["lms"].model_copy(update={"code": str(tmp_path), "venv": str(tmp_path)})
+    monkeypatch.setitem(RULES.components, "lms", origin)
+    (git / "HEAD").write_text("ref: refs/heads/open-release/koa.3\n")
+    (git / "packed-refs").write_text("# pack-refs\n1234567890abcdef refs/heads/open-release/koa.3\n")
+    packages = tmp_path / "lib" / "python3.8" / "site-packages"
+    packages.mkdir(parents=True)
+    for name in ("Django-2.2.20.dist-info", "edx_rest_api-5.3.0-py3.8.egg-info", "x.txt"):
+        (packages / name).mkdir()
+    found = await facts(stage, snapshot("lms"))
+    assert found["code", str(tmp_path)].shown == "open-release/koa.3 1234567890ab"
+    assert {k[1]: s.shown for k, s in found.items() if k[0] == "python_package"} == {
+        "django": "2.2.20", "edx-rest-api": "5.3.0"
+    }  # fmt: skip
+    (git / "HEAD").write_text("fedcba9876543210\n")
+    assert (await facts(stage, snapshot("lms")))["code", str(tmp_path)].shown == "fedcba9876543210"
+    (git / "HEAD").write_text("ref: refs/../../../etc/shadow\n")
+    assert ("code", str(tmp_path)) not in await facts(stage, snapshot("lms"))
+
+
 async def test_a_host_that_is_gone_is_unknown_for_all(stage: Stage) -> None:
     names = ("h", "gone")
     here = {name: replace(snapshot("memcached"), name=name, link=Link.LIVE) for name in names}

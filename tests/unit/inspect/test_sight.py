@@ -64,7 +64,7 @@ async def test_without_sudo_the_rule_that_is_missing_is_told(stage: Stage) -> No
         await sight(stage, sudo=False).read("/etc/redis/redis.conf")
     assert told.value.cause == "ops may not read /etc/redis/redis.conf"
     assert "become: sudo" in (told.value.remedy or "")
-    assert "ops ALL=(root) NOPASSWD: head -c" in (told.value.remedy or "")
+    assert "ops ALL=(root) NOPASSWD: /usr/bin/head -c" in (told.value.remedy or "")
     assert len(stage.ran) == 1
 
 
