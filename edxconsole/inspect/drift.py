@@ -20,7 +20,8 @@ class Said:
     """One fact of a component on one host."""
 
     kind: str
-    """package, python_package, code, system, unit, program, config_file, setting, lms_setting, cms_setting"""
+    """package, python_package, code, system, unit, config_file, config_files (of a directory), setting,
+    lms_setting, cms_setting"""
     name: str
     shown: str
     """fit to be shown: secrets masked"""

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from edxconsole.catalog.drift import Origin, load_drift_rules
 from edxconsole.cluster.text import clean_line
 from edxconsole.errors import (
-    CommandFailed,
     ConnectionLost,
     EdxconsoleError,
     NotUnderstood,
@@ -23,7 +22,7 @@ from edxconsole.inspect.config_leaves import fingerprint, leaves_of
 from edxconsole.inspect.config_text import parse_config, read_exports
 from edxconsole.inspect.drift import EVERYTHING, HostFacts, Said, Unread
 from edxconsole.inspect.edxapp_files import NO_PROCESS, VARIANTS, in_force, statuses, variants_of
-from edxconsole.inspect.reads import DISTRIBUTIONS, DPKG, RPM
+from edxconsole.inspect.reads import DISTRIBUTIONS, DPKG, INCLUDED, RPM
 from edxconsole.inspect.report import clean
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
 from edxconsole.inspect.unit_facts import unit_lines
@@ -155,18 +154,41 @@ async def _settings(got: Gathering) -> None:
     component = got.sight.component
     if component.id in ("lms", "cms", "edxapp_worker"):
         await _edxapp_settings(got)
-    user = component.user[0] if component.user else "root"
     for path in component.configs:
-        whole = not path.endswith(PARSED)
         if any(path in variant.candidates for variant in VARIANTS.values()):
             continue
-        async with got.reading("config_file" if whole else "setting"):
-            text = await _optional(got.sight.read(path, user=user))
-            if text is not None and whole:
-                lines = [" ".join(line.split()) for line in text.splitlines() if not _COMMENT.fullmatch(line)]
-                got.say("config_file", path, "\n".join(lines), f"{len(lines)} lines")
-            elif text is not None:
-                await _say_leaves(got, "setting", text, path)
+        async with got.reading("setting" if path.endswith(PARSED) else "config_file"):
+            await _file(got, path, component.user[0] if component.user else "root")
+
+
+async def _file(got: Gathering, path: str, user: str) -> None:
+    """Its settings one by one, or its text as a whole; of a directory the text of its files."""
+    try:
+        text = await _optional(got.sight.read(path, user=user))
+    except NotUnderstood as error:
+        if not error.cause.endswith("is no ordinary file"):
+            raise
+        async with got.reading("config_files"):
+            await _directory(got, path)
+        return
+    if text is not None and path.endswith(PARSED):
+        await _say_leaves(got, "setting", text, path)
+    elif text is not None:
+        _say_text(got, "config_file", path, text)
+
+
+async def _directory(got: Gathering, path: str) -> None:
+    result = await got.sight.run(["sh", "-c", INCLUDED, "sh", f"{path}/*"], timeout=READ_TIMEOUT)
+    if result.stderr.strip():
+        login = got.sight.login or "the login user"
+        raise PermissionMissing(f"{login} may not read all of {path}", remedy=f"let {login} read its files")
+    _say_text(got, "config_files", f"{path}/*", result.text)
+
+
+def _say_text(got: Gathering, kind: str, name: str, text: str) -> None:
+    """Compared without comments, empty lines and indentation; never shown."""
+    lines = [" ".join(line.split()) for line in text.splitlines() if not _COMMENT.fullmatch(line)]
+    got.say(kind, name, "\n".join(lines), f"{len(lines)} {'line' if len(lines) == 1 else 'lines'}")
 
 
 async def _edxapp_settings(got: Gathering) -> None:
@@ -195,19 +217,13 @@ async def _say_leaves(got: Gathering, kind: str, text: str, path: str) -> None:
 
 
 async def _optional(reading: Awaitable[str]) -> str | None:
-    """None where there is no such file, or where it is a directory."""
+    """None where there is no such file."""
     try:
         return await reading
     except ServiceUnavailable as error:
         if error.cause.startswith("there is no "):
             return None
         raise
-    except NotUnderstood as error:
-        if error.cause.endswith("is no ordinary file"):
-            return None
-        raise
-    except CommandFailed as error:
-        raise ServiceUnavailable(error.cause, remedy=error.remedy) from error
 
 
 def _origin(got: Gathering) -> Origin:

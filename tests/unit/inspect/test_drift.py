@@ -289,6 +289,27 @@ async def test_code_is_told_by_gits_own_files(
     assert ("code", str(tmp_path)) not in await facts(stage, snapshot("lms"))
 
 
+async def test_files_are_compared_without_what_means_nothing(stage: Stage, tmp_path: Path) -> None:
+    sites = tmp_path / "sites"
+    sites.mkdir()
+    (tmp_path / "x.conf").write_text("# by Ansible\n\n  a   1;\n")
+    (sites / "lms").write_text("server {\n  listen 80; # x\n}\n")
+    looking = sight(stage, "nginx")
+    paths = (str(tmp_path / "x.conf"), str(sites), str(tmp_path / "gone.conf"))
+    looking.component = looking.component.model_copy(update={"configs": paths})
+
+    async def told() -> dict[str, Said]:
+        return {s.name: s for s in (await facts_of(looking, SALT)).said if s.kind.startswith("config_")}
+
+    before = await told()
+    assert {name: s.shown for name, s in before.items()} == {paths[0]: "1 line", f"{paths[1]}/*": "3 lines"}
+    (tmp_path / "x.conf").write_text("# by hand\na 1;\n")
+    (sites / "lms").write_text("server {\n  listen 81; # x\n}\n")
+    after = await told()
+    assert after[paths[0]].token == before[paths[0]].token
+    assert after[f"{paths[1]}/*"].token != before[f"{paths[1]}/*"].token
+
+
 async def test_a_host_that_is_gone_is_unknown_for_all(stage: Stage) -> None:
     names = ("h", "gone")
     here = {name: replace(snapshot("memcached"), name=name, link=Link.LIVE) for name in names}
