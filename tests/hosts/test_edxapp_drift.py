@@ -6,6 +6,7 @@ can't be installed here: the gunicorns' applications are the lab's own.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -109,35 +110,36 @@ def test_a_database_that_is_gone_is_told(console: Console, configured: LabCluste
         configured.wait_up(90)
 
 
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (f"head -c 50000000 /dev/zero | tr '\\0' x > {YAML}", "is larger than 256 KiB and was not read"),
-        (f"head -c 5000 /bin/ls > {YAML}", "is binary"),
-        (f"echo 'A: [{SECRET}' > {YAML}", "is not YAML from line 2 on"),
-        (f"printf 'A: 1\\nA: {SECRET}\\n' > {YAML}", "gives a key twice, again on line 2"),
-        (f"chmod 0600 {YAML}", "can't be read, not even as www-data"),
-        (f"rm {YAML}; mkdir {YAML}", "is no ordinary file"),
-        (f"rm {YAML}; mkfifo {YAML}", "is no ordinary file"),
-        (f"rm {YAML}", f"there is no {YAML}"),
-    ],
-    ids=["50 MB", "binary", "broken", "twice", "unreadable", "directory", "pipe", "gone"],
-)
-def test_files_that_can_not_be_read(console: Console, configured: LabCluster, spoil: str, said: str) -> None:
+SPOILT = {
+    f"head -c 50000000 /dev/zero | tr '\\0' x > {YAML}": "is larger than 256 KiB and was not read",
+    f"head -c 5000 /bin/ls > {YAML}": "is binary",
+    f"echo 'A: [{SECRET}' > {YAML}": "is not YAML from line 2 on",
+    f"printf 'A: 1\\nA: {SECRET}\\n' > {YAML}": "gives a key twice, again on line 2",
+    f"chmod 0600 {YAML}": "can't be read, not even as www-data",
+    f"rm {YAML}; mkdir {YAML}": "is no ordinary file",
+    f"rm {YAML}; mkfifo {YAML}": "is no ordinary file",
+    f"rm {YAML}": f"there is no {YAML}",
+}
+"""how a file becomes one that can't be read -> what is said of it"""
+
+
+async def test_files_that_can_not_be_read_are_unknown(configured: LabCluster, tmp_path: Path) -> None:
     app = configured.app1
-    app.sh(spoil)
-    try:
-        text = console.run("inspect", "lms@app1", "--json", status=None)
-        assert SECRET not in text
-        found, _ = configuration(json.loads(text), "lms", "app1")
-        assert said in "; ".join(m["cause"] for m in found["missing"])
-        drift = console.json("drift", "lms@app*", status=None)
-        (role,) = drift["roles"]
-        assert [u["hosts"] for u in role["unknown"] if u["kind"] == "lms_setting"] == [["app1"]]
-        assert not any(d["kind"] == "lms_setting" for d in role["differences"])
-    finally:
-        app.sh(f"rm -rf {YAML}")
-        put(app, YAML, rendered("lms.yml"))
+    text = await asyncio.to_thread(rendered, "lms.yml")
+    async with watching(configured.inventory(), tmp_path) as engine:
+        for spoil, said in SPOILT.items():
+            await app.ash(spoil)
+            try:
+                found = await engine.inspect("app1", "lms")
+                assert SECRET not in repr(found), spoil
+                assert said in "; ".join(m.cause for m in found.missing), spoil
+                (role,) = (await engine.drift({"lms": ("app1", "app2")})).roles
+                assert [u.hosts for u in role.unknown if u.kind == "lms_setting"] == [("app1",)], spoil
+                assert not any(d.kind == "lms_setting" for d in role.differences), spoil
+                assert SECRET not in repr(role), spoil
+            finally:
+                await app.ash(f"rm -rf {YAML}")
+                await asyncio.to_thread(put, app, YAML, text)
 
 
 def test_without_sudo_it_is_told_what_is_missing(configured: LabCluster, tmp_path: Path) -> None:
