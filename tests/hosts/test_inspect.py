@@ -113,7 +113,8 @@ def test_gunicorn(console: Console, full_cluster: LabCluster) -> None:
         assert seen.fact("settings", "preload_app") is preload
         assert (seen.fact("settings", "timeout"), seen.fact("settings", "bind")) == (300, f"0.0.0.0:{port}")
         assert isinstance(seen.fact("traffic", "open_connections"), int)
-        assert seen.body["missing"] == []
+        # The lab's applications have no configuration of Open edX; test_edxapp_drift.py gives them one.
+        assert {m["what"].partition(" /edx/app/edxapp/")[0] for m in seen.body["missing"]} <= {"settings of"}
 
 
 @pytest.mark.parametrize(("host", "open_port"), [("app1", "127.0.0.1:9001"), ("app2", None)])
