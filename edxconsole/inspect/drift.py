@@ -207,17 +207,27 @@ def _shared(by_component: Mapping[str, Sequence[HostFacts]], rules: DriftRules) 
         if not all(component in by_component for component in pair):
             continue
         sides = {c: _holders(by_component[c], key) for c, key in pair.items()}
-        names = [f"{key} of {component}" for component, key in pair.items()]
-        where = [
-            f"{n} ({fold_hosts(s) or 'nowhere read'})" for n, s in zip(names, sides.values(), strict=True)
-        ]
-        what = " = ".join(names)
+        unread = [c for c in pair if not sides[c] and _blind(by_component[c])]
+        if not any(sides.values()) and not unread:
+            continue
+        what = " = ".join(f"{key} of {component}" for component, key in pair.items())
+        where = " and ".join(f"{key} of {c} ({fold_hosts(sides[c]) or 'none'})" for c, key in pair.items())
         if not all(sides.values()):
-            yield SharedSecret(what, None, f"{' and '.join(where)} can't be compared")
+            word = "can't be compared: not all was read" if unread else "can't be compared: one is not set"
+            yield SharedSecret(what, None, f"{where} {word}")
             continue
         tokens = {token for side in sides.values() for token in side.values()}
         word = "are the same" if len(tokens) == 1 else "are not the same, though they must be"
-        yield SharedSecret(what, len(tokens) == 1, f"{' and '.join(where)} {word}")
+        yield SharedSecret(what, len(tokens) == 1, f"{where} {word}")
+
+
+def _blind(facts: Iterable[HostFacts]) -> bool:
+    """Whether settings of a component could not be read somewhere."""
+    return any(
+        unread.kind in (EVERYTHING, "setting", f"{one.component}_setting")
+        for one in facts
+        for unread in one.unread
+    )
 
 
 def _holders(facts: Iterable[HostFacts], key: str) -> dict[str, bytes]:

@@ -122,12 +122,12 @@ def test_every_host_is_in_one_group_and_groups_are_right(table: dict[str, dict[s
     assert role.same == len(there)
 
 
-def secrets(lms: str | None, forum: str | None) -> Drift:
+def secrets(lms: str | None, forum: str | None, *unread: Unread) -> Drift:
     facts = []
     for component, key, value in (("lms", "COMMENTS_SERVICE_KEY", lms), ("forum", "API_KEY", forum)):
         kind = "lms_setting" if component == "lms" else "setting"
         told = (said(key, value, kind=kind, secret=True),) if value else ()
-        facts.append(HostFacts(f"{component}1", component, told))
+        facts.append(HostFacts(f"{component}1", component, told, unread))
     return fold_all(facts, RULES)
 
 
@@ -137,9 +137,11 @@ def test_a_secret_that_two_components_share() -> None:
     (other,) = secrets("a", "b").secrets
     assert (other.same, other.text) == (False, f"{what} are not the same, though they must be")
     assert secrets("a", "b").differs
-    (unread,) = secrets("a", None).secrets
-    assert unread.same is None
-    assert "nowhere read" in unread.text
+    (unset,) = secrets("a", None).secrets
+    assert (unset.same, unset.text.rpartition(": ")[2]) == (None, "one is not set")
+    assert secrets(None, None).secrets == ()
+    (unread,) = secrets("a", None, Unread("setting", "ops may not read it")).secrets
+    assert (unread.same, unread.text.rpartition(": ")[2]) == (None, "not all was read")
 
 
 def test_nothing_printed_holds_a_secret_or_its_hash(capsys: pytest.CaptureFixture[str]) -> None:
