@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.cluster import Cluster
@@ -39,6 +40,9 @@ from edxconsole.services.registry import watchers_for
 from edxconsole.settings import state_dir
 from edxconsole.transport.base import Prompter, SilentPrompter, Transport
 from edxconsole.transport.factory import ConnectionPool, make_transport
+
+if TYPE_CHECKING:
+    from edxconsole.discovery.model import Discovery
 
 __all__ = ["Engine", "EngineThread"]
 
@@ -166,6 +170,16 @@ class Engine:
 
         sudo = frozenset(name for name, host in self.inventory.hosts.items() if host.become == "sudo")
         return await find_drift(roles, self.snapshot, self.catalog, self.transport, sudo=sudo)
+
+    async def discover(self, timeout: float) -> Discovery:
+        """What every host was installed by, what runs there, whom its files name, and where that disagrees.
+
+        Changes nothing. Each host is looked at as soon as it is seen, apart from all others; one that is
+        not live within `timeout` seconds is not reached.
+        """
+        from edxconsole.discovery.engine import discover
+
+        return await discover(self._cluster, self.inventory, self.catalog, timeout)
 
     def log_sources(self, hosts: Iterable[str], components: Iterable[str] | None = None) -> list[LogSource]:
         """Catalog files, supervisor stdout/stderr files of what runs there. No personal data."""

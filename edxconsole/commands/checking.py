@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edxconsole.cluster.model import HostSnapshot, Link, State
+from edxconsole.cluster.settling import unanswered
 from edxconsole.cluster.units import CONTAINERS
-from edxconsole.commands.observing import unanswered
 from edxconsole.engine import Engine
 from edxconsole.errors import (
     AuthenticationFailed,

@@ -1,17 +1,23 @@
-"""`edxconsole init`: write a hosts.yaml from named hosts, ~/.ssh/config or an Ansible inventory."""
+"""`edxconsole init`: write a hosts.yaml from named hosts, ~/.ssh/config or an Ansible inventory.
+
+It connects to the hosts and writes what to expect of each, and groups, from what is found there.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edxconsole.commands.output import Printer, count
+from edxconsole.cluster.text import clean_line
+from edxconsole.commands.options import run, timeout_option
+from edxconsole.commands.output import Printer, count, mask
 from edxconsole.errors import InventoryError, UsageError
 from edxconsole.inventory.ansible import read_ansible
 from edxconsole.inventory.loader import load_inventory
@@ -19,6 +25,10 @@ from edxconsole.inventory.model import Environment
 from edxconsole.inventory.names import check_address, check_host_name, check_user
 from edxconsole.inventory.sshconfig import ssh_aliases
 from edxconsole.inventory.writer import render_hosts
+
+if TYPE_CHECKING:
+    from edxconsole.discovery.expect import Proposal
+    from edxconsole.discovery.model import Discovery
 
 _SPEC = re.compile(
     r"(?:(?P<name>[^=@:]+)=)?(?:(?P<user>[^@=]+)@)?(?P<address>\[[^\]]+\]|[^:@=]+)(?::(?P<port>\d{1,5}))?"
@@ -33,6 +43,19 @@ class _Draft:
     groups: dict[str, list[str]] = field(default_factory=dict)
     origin: str = ""
     skipped: list[str] = field(default_factory=list)
+    cluster: str = "cluster"
+    environment: str = Environment.PRODUCTION.value
+
+    def text(self, found: Proposal | None = None) -> str:
+        """The hosts.yaml, with what was found."""
+        return render_hosts(
+            self.hosts,
+            groups=self.groups | (found.groups if found else {}),
+            cluster=self.cluster,
+            environment=self.environment,
+            expect=found.expect if found else None,
+            notes=found.notes if found else None,
+        )
 
 
 @click.command()
@@ -57,6 +80,13 @@ class _Draft:
     show_default=True,
     help="How careful changes are.",
 )
+@click.option(
+    "--no-discover",
+    "no_discover",
+    is_flag=True,
+    help="Connect to no host: write hosts and groups alone, without what to expect of them.",
+)
+@timeout_option
 def init(
     hosts: tuple[str, ...],
     ansible: Path | None,
@@ -66,26 +96,63 @@ def init(
     force: bool,
     cluster: str,
     environment: str,
+    no_discover: bool,
+    timeout: float,
 ) -> int:
-    """Write a hosts.yaml.
+    """Write a hosts.yaml from what is found on the hosts.
 
     HOST is an alias of ~/.ssh/config, or [NAME=][USER@]ADDRESS[:PORT], e.g. app1=ops@192.0.2.21:2222.
-    Without any, the aliases in ~/.ssh/config are taken.
+    Without any, the aliases in ~/.ssh/config are taken. Each host is connected to; what runs there is
+    written as what to expect. Exit status: 0, 2 usage, 3 some host was not reached (it is written
+    without expectations).
     """
     draft = _gather(hosts, ansible, ssh_config, local)
-    text = render_hosts(draft.hosts, groups=draft.groups, cluster=cluster, environment=environment)
+    draft.cluster, draft.environment = cluster, environment
     if output == "-":
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory, "hosts.yaml")
+            _write(path, draft.text(), force=False)
+            text, code = (draft.text(), 0) if no_discover else _discovered(draft, path, timeout)
         sys.stdout.write(text)
-        return 0
+        return code
     path = Path(output)
-    _write(path, text, force)
+    # Written before anything is connected to: an interrupt leaves a file that can be used.
+    _write(path, draft.text(), force)
     load_inventory(path)
+    code = 0
+    if not no_discover:
+        text, code = _discovered(draft, path, timeout)
+        _write(path, text, force=True)
+        load_inventory(path)
     out = Printer()
     out.line(f"wrote {path}: {count(len(draft.hosts), 'host')} from {draft.origin}")
     for name in draft.skipped:
         out.line(f"left out {name!r}: it can't be a host name here")
     out.line("next: `edxconsole check`")
-    return 0
+    return code
+
+
+def _discovered(draft: _Draft, path: Path, timeout: float) -> tuple[str, int]:
+    """The file with what was found on its hosts, and the exit status. What disagrees goes to stderr."""
+    from edxconsole.commands.discover import discovered
+    from edxconsole.commands.observing import UNREACHABLE
+    from edxconsole.commands.opening import open_cluster
+    from edxconsole.discovery.expect import propose
+
+    found = run(discovered(open_cluster(path), timeout))
+    _tell(found)
+    reached = all(host.reached for host in found.hosts.values())
+    return draft.text(propose(found.hosts, draft.groups)), 0 if reached else UNREACHABLE
+
+
+def _tell(found: Discovery) -> None:
+    said = Printer(sys.stderr)
+    for host in found.hosts.values():
+        if host.reached:
+            what = ", ".join(host.expected) or "nothing the catalog knows"
+            said.line(f"{host.name}: {what} ({host.seconds:.1f} s)")
+    for sentence in (*found.topology.disagreements, *found.topology.unknowns):
+        said.line(mask(clean_line(sentence, 600)))
 
 
 def _gather(hosts: tuple[str, ...], ansible: Path | None, ssh_config: bool, local: bool) -> _Draft:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link, State
+from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, State
+from edxconsole.cluster.settling import unanswered
 from edxconsole.commands.opening import Opened, open_engine
 from edxconsole.transport.base import Prompter, SilentPrompter
 
@@ -37,19 +38,6 @@ def exit_status(hosts: Sequence[HostSnapshot], wrong: bool) -> int:
 def is_wrong(state: State) -> bool:
     """Whether an operator should look. Unknown is not wrong by itself."""
     return state in (State.DOWN, State.DEGRADED, State.ABSENT)
-
-
-def unanswered(host: HostSnapshot) -> str:
-    """Cause and remedy for a host that neither let us in nor refused before the time was over; else ""."""
-    match host.link:
-        case Link.WAITING | Link.CONNECTING:
-            remedy = "see whether it is up, not frozen, and a firewall lets you through, or raise --timeout"
-            return f"no answer from {host.address or host.name} before the time was over; {remedy}."
-        case Link.AUTHENTICATING | Link.PROBING:
-            return f"{host.reason or host.link.value}, when the time was over; raise --timeout."
-        case Link.STALE:
-            return "it stopped answering; see whether it is frozen or its network is down."
-    return ""
 
 
 def silent_hosts(hosts: Sequence[HostSnapshot]) -> list[str]:

@@ -15,11 +15,14 @@ def render_hosts(
     cluster: str = "cluster",
     environment: str = "production",
     defaults: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Sequence[str]] | None = None,
+    notes: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """The text of a hosts.yaml that load_inventory reads back to the same hosts and groups.
+    """The text of a hosts.yaml that load_inventory reads back to the same hosts, groups and expectations.
 
     Args:
         hosts: name -> keys as in hosts.yaml; an empty mapping is an ssh_config alias.
+        notes: host -> comments above it.
     """
     lines = [
         "# edxconsole inventory; `edxconsole check` tries it, docs/hosts.schema.json has every key.",
@@ -31,12 +34,19 @@ def render_hosts(
     lines.append("hosts:")
     width = max((len(_flow(name)) for name in hosts), default=0) + 1
     for name, body in hosts.items():
+        lines += [f"  # {_comment(note)}" for note in (notes or {}).get(name, ())]
         key = f"{_flow(name)}:"
         lines.append(f"  {key:<{width}} {_flow(dict(body))}" if body else f"  {key}")
-    if groups:
-        lines.append("groups:")
-        lines += [f"  {_flow(group)}: {_flow(list(members))}" for group, members in groups.items()]
+    for section, content in (("groups", groups), ("expect", expect)):
+        if content:
+            lines.append(f"{section}:")
+            lines += [f"  {_flow(place)}: {_flow(list(words))}" for place, words in content.items()]
     return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    """One line that can't end the comment it is in."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _flow(value: object) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from edxconsole.cluster.text import clean_line
 from edxconsole.errors import PermissionMissing, ServiceFault, ServiceUnavailable, StreamRefused, UnitUnknown
+from edxconsole.services.docker_projects import Project, projects_of
 from edxconsole.services.docker_units import (
     PROJECT,
     SERVICE,
@@ -89,6 +90,14 @@ class DockerClient:
 
         found = await asyncio.gather(*(one(ident) for ident in ids))
         return tuple(c for c in found if c is not None and place in (None, c.place))
+
+    async def projects(self) -> tuple[Project, ...]:
+        """Every compose project that has a container, as its labels tell."""
+        params = {"all": "1", "filters": json.dumps({"label": [PROJECT]})}
+        told = await self._get("/containers/json", params, limit=MAX_LIST)
+        if not isinstance(told, list):
+            raise self._said(_nonsense())
+        return projects_of(told)
 
     async def container(self, ident: str) -> Container | None:
         """One container; None when it is gone or not of a compose project."""

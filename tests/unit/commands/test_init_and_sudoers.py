@@ -25,7 +25,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_init(*arguments: str) -> str:
-    result = CliRunner().invoke(init, list(arguments), standalone_mode=False)
+    result = CliRunner().invoke(init, ["--no-discover", *arguments], standalone_mode=False)
     if result.exception is not None:
         raise result.exception
     return result.output
