@@ -45,6 +45,7 @@ class _Draft:
     skipped: list[str] = field(default_factory=list)
     cluster: str = "cluster"
     environment: str = Environment.PRODUCTION.value
+    defaults: dict[str, Any] = field(default_factory=dict)
 
     def text(self, found: Proposal | None = None) -> str:
         """The hosts.yaml, with what was found."""
@@ -53,6 +54,7 @@ class _Draft:
             groups=self.groups | (found.groups if found else {}),
             cluster=self.cluster,
             environment=self.environment,
+            defaults=self.defaults,
             expect=found.expect if found else None,
             notes=found.notes if found else None,
         )
@@ -80,6 +82,7 @@ class _Draft:
     show_default=True,
     help="How careful changes are.",
 )
+@click.option("--sudo", is_flag=True, help="Use `sudo -n` on them for what needs it (become: sudo).")
 @click.option(
     "--no-discover",
     "no_discover",
@@ -96,6 +99,7 @@ def init(
     force: bool,
     cluster: str,
     environment: str,
+    sudo: bool,
     no_discover: bool,
     timeout: float,
 ) -> int:
@@ -108,6 +112,7 @@ def init(
     """
     draft = _gather(hosts, ansible, ssh_config, local)
     draft.cluster, draft.environment = cluster, environment
+    draft.defaults = {"become": "sudo"} if sudo else {}
     if output == "-":
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "hosts.yaml")

@@ -20,7 +20,7 @@ from edxconsole.discovery.releases import (
 from edxconsole.services.docker_projects import Project
 
 SUPERVISOR_CONF = "/edx/app/supervisor/supervisord.conf"
-CLASSIC_PATHS = (SUPERVISOR_CONF, "/edx/app", "/edx")
+CLASSIC_PATHS = (SUPERVISOR_CONF, "/edx/app")
 OPENEDX_SERVICES = frozenset({"lms", "cms", "lms-worker", "cms-worker"})
 _IMAGE_VERSION = re.compile(r"(?:^|/)openedx(?:-[\w-]{1,40})?:(\d{1,3}\.\d{1,4}(?:\.\d{1,4})?)")
 _MAX_EVIDENCE = 8

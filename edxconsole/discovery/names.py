@@ -12,7 +12,7 @@ from edxconsole.inspect.sight import Sight
 
 MAX_NAMES = 48
 FIND_TIMEOUT = 5.0
-RESOLVE_TIMEOUT = 4.0
+RESOLVE_TIMEOUT = 3.0
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _MAX_PATHS = 200
 

@@ -173,7 +173,11 @@ def _on_host(places: Places, catalog: Catalog, target: str, claim: Claim, asking
         return _Found(
             target, Verdict.AMISS, f"nothing of {title} listens there" if title else "nothing listens there"
         )
-    reachable = [s for s in there if own or claim.unix is not None or s.address in ANY_ADDRESS or not is_loopback(s.address)]
+    reachable = [
+        s
+        for s in there
+        if own or claim.unix is not None or s.address in ANY_ADDRESS or not is_loopback(s.address)
+    ]
     if not reachable:
         return _Found(target, Verdict.AMISS, f"it listens on {there[0].address} only")
     return _judged(found, catalog, claim, reachable)
