@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from edxconsole.inventory.loader import load_inventory
 from tests.lab import truth
 from tests.lab.cluster import LabCluster
 from tests.lab.console import Console
-from tests.lab.host import LabHost
 
 pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.timeout(180)]
 
@@ -27,17 +24,6 @@ RUNS = {
     "data": {"mysql", "mongodb", "memcached", "redis", "rabbitmq"},
 }
 """what the lab's roles start; its stand-in for Elasticsearch is a Python, and no argv says what it does"""
-SECRET = "hunter2-never-shown"
-LMS = {
-    "DATABASES": {"default": {"ENGINE": "django.db.backends.mysql", "HOST": "data", "PORT": 3306,
-                              "USER": "edxapp001", "PASSWORD": SECRET}},
-    "CACHES": {name: {"BACKEND": "django.core.cache.backends.memcached.MemcachedCache",
-                      "LOCATION": ["data:11211"]} for name in ("default", "general", "celery")},
-    "CELERY_BROKER_TRANSPORT": "amqp", "CELERY_BROKER_HOSTNAME": "data", "CELERY_BROKER_PASSWORD": SECRET,
-    "DOC_STORE_CONFIG": {"host": ["data"], "port": 27017, "password": SECRET},
-    "XQUEUE_INTERFACE": {"url": "http://web:18040", "basic_auth": ["edx", SECRET]},
-    "SECRET_KEY": SECRET,
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -47,23 +33,13 @@ def console(full_cluster: LabCluster, tmp_path: Path) -> Console:
     return Console(lab.hosts_yaml(lab.inventory(full_cluster.hosts)), tmp_path)
 
 
-def put(host: LabHost, path: str, content: object, mode: str = "640") -> None:
-    """A file as edX's playbooks leave it: the programs may read it, the login may not."""
-    text = content if isinstance(content, str) else json.dumps(content)
-    if path.endswith(".yml") and not isinstance(content, str):
-        text = yaml.safe_dump(content)
-    host.sh(f"mkdir -p $(dirname {path}); printf %s {shlex.quote(text)} >{path}")
-    host.sh(f"chown root:www-data {path}; chmod {mode} {path}")
-
-
 @pytest.fixture
 def configured(full_cluster: LabCluster) -> Iterator[LabCluster]:
     """The JSON files of LMS and Studio on app1, as up to Ironwood; removed afterwards."""
-    files = [f"/edx/app/edxapp/{site}.{kind}.json" for site in ("lms", "cms") for kind in ("env", "auth")]
-    for path in files:
-        put(full_cluster.app1, path, LMS)
+    for path in FILES:
+        put(full_cluster.app1, path, SETTINGS)
     yield full_cluster
-    full_cluster.app1.sh(f"rm -f {' '.join(files)} /edx/etc/*.yml")
+    full_cluster.app1.sh(f"rm -f {' '.join(FILES)} /edx/etc/*.yml")
 
 
 def host_of(body: dict[str, Any], name: str) -> dict[str, Any]:
@@ -115,7 +91,7 @@ def test_the_files_in_force_agree_with_what_runs(console: Console, configured: L
 def test_where_files_and_what_runs_disagree_one_sentence_says_so(
     console: Console, configured: LabCluster
 ) -> None:
-    wrong = json.loads(json.dumps(LMS))
+    wrong = json.loads(json.dumps(SETTINGS))
     wrong["CACHES"]["default"]["LOCATION"] = ["data:11212"]
     wrong["ELASTIC_SEARCH_CONFIG"] = [{"host": "no-such-host", "port": 9200}]
     wrong["COMMENTS_SERVICE_URL"] = "http://localhost:18080"

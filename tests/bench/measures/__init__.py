@@ -9,6 +9,7 @@ NAMES = (
     "cold_start",
     "change_latency",
     "link_loss",
+    "discovery",
     "probe_cost",
     "console_idle",
     "first_frame",
