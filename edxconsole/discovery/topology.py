@@ -53,6 +53,8 @@ def join(hosts: Mapping[str, FoundHost], inventory: Inventory, catalog: Catalog)
     for host in hosts.values():
         for config in host.configs if host.reached else ():
             for claim in config.claims if config.in_force else ():
+                if not claim.host and claim.unix is None:
+                    continue
                 group = _Group(host.name, claim.component, endpoint_of(claim), config.project)
                 groups.setdefault(group, []).append((config, claim))
     edges = tuple(_edge(places, catalog, group, told) for group, told in groups.items())

@@ -14,6 +14,7 @@ from edxconsole.inventory.loader import load_inventory
 from tests.lab import truth
 from tests.lab.cluster import LabCluster
 from tests.lab.console import Console
+from tests.lab.settings_files import FILES, SECRET, SETTINGS, put
 
 pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.timeout(180)]
 
