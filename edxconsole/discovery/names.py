@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from edxconsole.errors import CommandTimedOut, NotUnderstood
-from edxconsole.inspect.reads import FOUND, RESOLVED
+from edxconsole.inspect.finding import FOUND, RESOLVED
 from edxconsole.inspect.sight import Sight
 
 MAX_NAMES = 48

@@ -7,7 +7,7 @@ LMS_CFG or STUDIO_CFG names. Ansible writes the JSON files all the same (domain.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from edxconsole.cluster.model import Process
@@ -101,9 +101,7 @@ async def statuses(sight: Sight, paths: Sequence[str]) -> dict[str, FileStatus]:
     return found
 
 
-async def in_force(
-    sight: Sight, variant: Variant, process: Process, there: Mapping[str, FileStatus]
-) -> InForce:
+async def in_force(sight: Sight, variant: Variant, process: Process, there: Collection[str]) -> InForce:
     """Which files this process reads: its own environment tells, else what starts it, else what is there.
 
     Raises PermissionMissing when nothing tells: its environment can't be read, and no file is seen.
@@ -127,7 +125,7 @@ async def in_force(
 def _by_release(
     variant: Variant,
     process: Process,
-    there: Mapping[str, FileStatus],
+    there: Collection[str],
     old: tuple[str, ...],
     refused: PermissionMissing | None,
 ) -> InForce:

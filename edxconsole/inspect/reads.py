@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from edxconsole.inspect.finding import FINDING
 from edxconsole.inspect.mysql_output import MARK
 
 NGINX = ("/usr/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/local/sbin/nginx")
@@ -125,7 +126,7 @@ def is_read(argv: Sequence[str]) -> bool:
     """Whether a command is one of these, word by word."""
     match tuple(argv):
         case ("sh", "-c", script, "sh", *_):
-            return script in SCRIPTS
+            return script in SCRIPTS or script in FINDING
         case ("head" | "tail", "-c", count, "--", path):
             return count.isdigit() and path.startswith("/")
         case ("test", "-e", path):
