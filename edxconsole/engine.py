@@ -177,9 +177,10 @@ class Engine:
         Changes nothing. Each host is looked at as soon as it is seen, apart from all others; one that is
         not live within `timeout` seconds is not reached.
         """
-        from edxconsole.discovery.engine import discover
-
-        return await discover(self._cluster, self.inventory, self.catalog, timeout)
+        # An import reads files for up to half a second: not in the loop.
+        module = await asyncio.to_thread(importlib.import_module, "edxconsole.discovery.engine")
+        found: Discovery = await module.discover(self._cluster, self.inventory, self.catalog, timeout)
+        return found
 
     def log_sources(self, hosts: Iterable[str], components: Iterable[str] | None = None) -> list[LogSource]:
         """Catalog files, supervisor stdout/stderr files of what runs there. No personal data."""

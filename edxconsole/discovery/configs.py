@@ -7,14 +7,13 @@ the variable with which the process was started decides; where it can't be read,
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import HostSnapshot, Process
 from edxconsole.discovery.model import Config
-from edxconsole.errors import CommandFailed, CommandTimedOut, ServiceError
 from edxconsole.inspect.edxapp_config import Claim, claims_of, parse_config
+from edxconsole.inspect.edxapp_files import VARIANTS, InForce, Variant, in_force
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
 
@@ -22,67 +21,11 @@ READER = "www-data"
 """who may read edX's configuration files: the user that runs all of it"""
 FORUM_ENV = "/edx/app/forum/forum_env"
 _SERVICE = re.compile(r"/edx/etc/(\w{1,60})\.yml")
-_PATH = re.compile(r"/[!-~]{1,300}")
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One of the two sites of edxapp, and where its settings can be."""
-
-    component: str
-    variables: tuple[str, ...]
-    yaml: str
-    json: tuple[str, ...]
-
-
-VARIANTS = (
-    Variant(
-        "lms",
-        ("LMS_CFG",),
-        "/edx/etc/lms.yml",
-        ("/edx/app/edxapp/lms.env.json", "/edx/app/edxapp/lms.auth.json"),
-    ),
-    Variant(
-        "cms",
-        ("CMS_CFG", "STUDIO_CFG"),
-        "/edx/etc/studio.yml",
-        ("/edx/app/edxapp/cms.env.json", "/edx/app/edxapp/cms.auth.json"),
-    ),
-)
 XQUEUE = ("/edx/app/xqueue/xqueue.env.json", "/edx/app/xqueue/xqueue.auth.json")
-PATTERNS = ("/edx/etc/*.yml", *(p for v in VARIANTS for p in v.json), *XQUEUE, FORUM_ENV)
+PATTERNS = ("/edx/etc/*.yml", *(p for v in VARIANTS.values() for p in v.old), *XQUEUE, FORUM_ENV)
 """what is looked for"""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which files of a variant are read by it, which are stale copies, and how that is known."""
-
-    paths: tuple[str, ...]
-    why: str
-    stale: tuple[str, ...] = ()
-
-
-def choose(variant: Variant, existing: Collection[str], told: str | None, pid: int | None) -> Choice:
-    """Decide between the YAML and the JSON files.
-
-    Args:
-        told: what the variable of its process names, "" where it is not set, None where it was not seen.
-    """
-    every = tuple(p for p in (variant.yaml, *variant.json) if p in existing)
-    if told:
-        return Choice((told,), f"{variant.variables[0]} of pid {pid} names it", _without(every, told))
-    json = tuple(p for p in variant.json if p in existing)
-    if told == "" and json:
-        return Choice(json, f"pid {pid} has no {variant.variables[0]}", _without(every, *json))
-    if variant.yaml in existing:
-        why = "taken to be, as Juniper and later read it; the environment of its process was not seen"
-        return Choice((variant.yaml,), why, json)
-    return Choice(json, "there is no YAML file")
-
-
-def _without(paths: Iterable[str], *others: str) -> tuple[str, ...]:
-    return tuple(p for p in paths if p not in others)
 
 
 async def classic_configs(
@@ -90,7 +33,7 @@ async def classic_configs(
 ) -> list[Config]:
     """Every file of a classic install with what it names. What can't be read becomes `missing`."""
     found: list[Config] = []
-    for variant in VARIANTS:
+    for variant in VARIANTS.values():
         found += await _edxapp(sight, variant, existing, report)
     for component, paths in _services(catalog, existing).items():
         process = _process(sight.host, component)
@@ -104,7 +47,7 @@ async def classic_configs(
 
 def _services(catalog: Catalog, existing: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Component -> files of the other services."""
-    sites = {variant.yaml for variant in VARIANTS}
+    sites = {variant.usual for variant in VARIANTS.values()}
     found: dict[str, tuple[str, ...]] = {
         match[1]: (path,)
         for path in sorted(existing)
@@ -118,24 +61,27 @@ def _services(catalog: Catalog, existing: Collection[str]) -> dict[str, tuple[st
 
 
 async def _edxapp(sight: Sight, variant: Variant, existing: Collection[str], report: Report) -> list[Config]:
-    process = _of_variant(sight.host, variant.component)
-    told = await _told(sight, process, variant) if process is not None else None
-    choice = choose(variant, existing, told, process.pid if process else None)
+    process = _of_variant(sight.host, variant.name)
+    if process is None:
+        choice = by_place(variant, existing)
+    else:
+        told = await report.attempt(
+            f"which files {variant.name} reads", in_force(sight, variant, process, existing)
+        )
+        choice = told or by_place(variant, existing)
     found: list[Config] = []
-    user = process.user if process is not None else READER
     for path in choice.paths:
-        found += await _read(sight, path, user, choice.why, report)
-    in_force = " and ".join(choice.paths)
-    return found + [Config(path, False, f"a stale copy: in force is {in_force}") for path in choice.stale]
+        found += await _read(sight, path, process.user if process else READER, choice.told_by, report)
+    in_use = " and ".join(choice.paths)
+    stale = (p for p in variant.candidates if p in existing and p not in choice.paths)
+    return found + [Config(path, False, f"a stale copy: in force is {in_use}") for path in stale]
 
 
-async def _told(sight: Sight, process: Process, variant: Variant) -> str | None:
-    try:
-        told = await sight.environment(process, variant.variables)
-    except (ServiceError, CommandFailed, CommandTimedOut):
-        return None
-    named = next((told[name] for name in variant.variables if told.get(name)), "")
-    return named if not named or _PATH.fullmatch(named) else None
+def by_place(variant: Variant, existing: Collection[str]) -> InForce:
+    """What is read where no process tells: Juniper and later read the YAML file, those before it JSON."""
+    if variant.usual in existing:
+        return InForce((variant.usual,), "no process of it tells; Juniper and later read this one")
+    return InForce(tuple(p for p in variant.old if p in existing), "no process of it tells; no YAML is there")
 
 
 async def _read(sight: Sight, path: str, user: str, why: str, report: Report) -> list[Config]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from edxconsole.catalog.endpoints import load_endpoint_rules
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import HostSnapshot, Instance, State
@@ -36,6 +37,7 @@ async def look(
 
     What can't be read is in `missing`; a host that is lost meanwhile is not reached.
     """
+    await asyncio.to_thread(load_data)
     sight = Sight(transport, host, next(iter(catalog.components.values())), sudo=sudo)
     work = _Look(sight, catalog)
     try:
@@ -46,6 +48,12 @@ async def look(
     except TransportError as error:
         return FoundHost(host.name, host, reason=f"{error.cause}.")
     return work.found()
+
+
+def load_data() -> None:
+    """Read the data files that discovery stands on; later calls find them in memory."""
+    load_releases()
+    load_endpoint_rules()
 
 
 class _Look:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edxconsole.cluster.model import Instance, State, SupervisorInfo
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
-from edxconsole.discovery.configs import VARIANTS, choose
+from edxconsole.discovery.configs import by_place
 from edxconsole.discovery.expect import propose
 from edxconsole.discovery.install import SUPERVISOR_CONF, installs_of
 from edxconsole.discovery.look import names_in
@@ -20,7 +20,8 @@ from edxconsole.discovery.releases import load_releases, narrowed, span_of, tuto
 from edxconsole.discovery.tutor import services_of
 from edxconsole.discovery.upstreams import claims_of_nginx
 from edxconsole.errors import NotUnderstood
-from edxconsole.inspect.edxapp_config import claims_of, parse_config
+from edxconsole.inspect.edxapp_config import Claim, claims_of, parse_config
+from edxconsole.inspect.edxapp_files import VARIANTS
 from edxconsole.inspect.nginx_config import parse, read_dump
 from edxconsole.inventory.loader import load_inventory
 from edxconsole.inventory.writer import render_hosts
@@ -125,26 +126,11 @@ def test_installs_of_hosts_without_open_edx() -> None:
     assert "no container of it was seen" in rendered.evidence
 
 
-class TestInForce:
-    LMS = VARIANTS[0]
-    BOTH = frozenset({LMS.yaml, *LMS.json})
-
-    def test_what_the_process_was_started_with_decides(self) -> None:
-        choice = choose(self.LMS, self.BOTH, "/edx/etc/lms.yml", 7)
-        assert choice.paths == ("/edx/etc/lms.yml",)
-        assert choice.stale == self.LMS.json
-        assert choice.why == "LMS_CFG of pid 7 names it"
-        assert choose(self.LMS, self.BOTH, "/own/lms.yml", 7).stale == (self.LMS.yaml, *self.LMS.json)
-        without = choose(self.LMS, self.BOTH, "", 7)
-        assert (without.paths, without.stale) == (self.LMS.json, (self.LMS.yaml,))
-
-    def test_where_it_is_not_seen_the_release_does(self) -> None:
-        choice = choose(self.LMS, self.BOTH, None, None)
-        assert (choice.paths, choice.stale) == ((self.LMS.yaml,), self.LMS.json)
-        assert "was not seen" in choice.why
-        old = choose(self.LMS, frozenset(self.LMS.json), None, None)
-        assert (old.paths, old.stale) == (self.LMS.json, ())
-        assert choose(self.LMS, frozenset(), None, None).paths == ()
+def test_files_in_force_where_no_process_tells() -> None:
+    lms = VARIANTS["lms"]
+    assert by_place(lms, frozenset(lms.candidates)).paths == (lms.usual,)
+    assert by_place(lms, frozenset(lms.old)).paths == lms.old
+    assert by_place(lms, frozenset()).paths == ()
 
 
 def test_upstreams_of_a_recorded_nginx() -> None:
@@ -171,7 +157,7 @@ def test_what_is_passed_to_directly_and_what_makes_no_sense() -> None:
 
 
 def test_services_of_the_compose_files_that_tutor_renders() -> None:
-    claims = []
+    claims: list[Claim] = []
     for name in ("docker-compose.yml", "docker-compose.prod.yml"):
         path = GOLDEN / "env" / "local" / name
         claims += services_of(CATALOG, parse_config(path.read_text(), str(path)), str(path))
