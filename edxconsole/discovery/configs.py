@@ -70,10 +70,13 @@ async def _edxapp(sight: Sight, variant: Variant, existing: Collection[str], rep
         )
         choice = told or by_place(variant, existing)
     found: list[Config] = []
-    for path in choice.paths:
+    paths = [p for p in choice.paths if p in existing or p not in variant.candidates]
+    if process is not None and not paths:
+        report.missing(f"the configuration of {variant.name}", "it runs, but none of its files is seen")
+    for path in paths:
         found += await _read(sight, path, process.user if process else READER, choice.told_by, report)
-    in_use = " and ".join(choice.paths)
-    stale = (p for p in variant.candidates if p in existing and p not in choice.paths)
+    in_use = " and ".join(paths) or "another"
+    stale = (p for p in variant.candidates if p in existing and p not in paths)
     return found + [Config(path, False, f"a stale copy: in force is {in_use}") for path in stale]
 
 

@@ -36,11 +36,14 @@ def console(full_cluster: LabCluster, tmp_path: Path) -> Console:
 
 @pytest.fixture
 def configured(full_cluster: LabCluster) -> Iterator[LabCluster]:
-    """The JSON files of LMS and Studio on app1, as up to Ironwood; removed afterwards."""
+    """The JSON files of LMS and Studio on both app hosts, as up to Ironwood; removed afterwards."""
+    apps = (full_cluster.app1, full_cluster.app2)
     for path in FILES:
-        put(full_cluster.app1, path, SETTINGS)
+        for app in apps:
+            put(app, path, SETTINGS)
     yield full_cluster
-    full_cluster.app1.sh(f"rm -f {' '.join(FILES)} /edx/etc/*.yml")
+    for app in apps:
+        app.sh(f"rm -f {' '.join(FILES)} /edx/etc/*.yml")
 
 
 def host_of(body: dict[str, Any], name: str) -> dict[str, Any]:
@@ -53,7 +56,7 @@ def edges_of(body: dict[str, Any], host: str) -> dict[str, str]:
 
 
 def test_all_that_runs_is_found_and_nothing_else(console: Console, full_cluster: LabCluster) -> None:
-    body = console.json("discover")
+    body = console.json("discover", status=0)
     assert {h["name"]: {r["component"] for r in h["running"]} for h in body["hosts"]} == RUNS
     for host in full_cluster.hosts:
         there = truth.processes(host)

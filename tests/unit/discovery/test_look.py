@@ -108,7 +108,11 @@ async def test_commands_that_fail_leave_what_the_probe_saw(stage: Stage) -> None
     stage.script = {"sh -c": CommandFailed("no shell")}
     found = await looked(stage, host("lms"))
     assert [r.component for r in found.running] == ["lms"]
-    assert [m.what for m in found.missing] == ["its files and addresses", "which files lms reads"]
+    assert [m.what for m in found.missing] == [
+        "its files and addresses",
+        "which files lms reads",
+        "the configuration of lms",
+    ]
 
 
 async def test_the_scripts_on_this_machine(stage: Stage, tmp_path: Path) -> None:
