@@ -13,7 +13,7 @@ from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import HostSnapshot, Process
 from edxconsole.discovery.model import Config
 from edxconsole.inspect.edxapp_config import Claim, claims_of, parse_config
-from edxconsole.inspect.edxapp_files import VARIANTS, InForce, Variant, in_force
+from edxconsole.inspect.edxapp_files import VARIANTS, InForce, Variant, in_force, variants_of
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
 
@@ -36,7 +36,7 @@ async def classic_configs(
     for variant in VARIANTS.values():
         found += await _edxapp(sight, variant, existing, report)
     for component, paths in _services(catalog, existing).items():
-        process = _process(sight.host, component)
+        process = next(iter(_processes(sight.host, component)), None)
         if process is None:
             found += [Config(path, False, f"no {component} runs here") for path in paths]
             continue
@@ -97,19 +97,17 @@ async def read_claims(sight: Sight, path: str, user: str) -> tuple[Claim, ...]:
     return claims_of(parse_config(await sight.read(path, user=user), path), path)
 
 
-def _process(host: HostSnapshot, component: str) -> Process | None:
-    """The oldest process of a component that is the host's own."""
+def _processes(host: HostSnapshot, component: str) -> list[Process]:
+    """Those of a component that are the host's own, the oldest first."""
     pids = (pid for i in host.instances if i.component == component for pid in i.pids)
     own = [p for pid in pids if (p := host.processes.get(pid)) is not None and not p.contained]
-    return min(own, key=lambda p: (p.start, p.pid), default=None)
+    return sorted(own, key=lambda p: (p.start, p.pid))
 
 
-def _of_variant(host: HostSnapshot, component: str) -> Process | None:
+def _of_variant(host: HostSnapshot, variant: str) -> Process | None:
     """A process of LMS or Studio, else a worker of it: they are started with the same variables."""
-    site = _process(host, component)
-    if site is not None:
-        return site
-    pids = [pid for i in host.instances if i.component == "edxapp_worker" for pid in i.pids]
-    workers = (host.processes.get(pid) for pid in pids)
-    said = re.compile(rf"edx\.{component}\.core|manage\.py {component} |--app={component}\.celery")
-    return next((p for p in workers if p and not p.contained and said.search(" ".join(p.argv))), None)
+    for component in (variant, "edxapp_worker"):
+        found = variants_of(component, _processes(host, component)).get(variant)
+        if found is not None:
+            return found
+    return None

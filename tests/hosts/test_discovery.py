@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edxconsole.inventory.loader import load_inventory
 from tests.lab import truth
 from tests.lab.cluster import LabCluster
 from tests.lab.console import Console
+from tests.lab.lab import Lab
 from tests.lab.settings_files import FILES, SECRET, SETTINGS, put
 
 pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.timeout(180)]
@@ -198,3 +200,65 @@ def test_init_writes_what_status_then_finds_complete(
         assert missed["state"] in ("absent", "down")
     finally:
         configured.data.sh("service memcached start")
+
+
+def test_a_host_that_is_not_reached_is_written_without_expectations(
+    console: Console, full_cluster: LabCluster, addresses: list[str], tmp_path: Path
+) -> None:
+    hosts = tmp_path / "hosts.yaml"
+    (data,) = [a for a in addresses if a.startswith("data=")]
+    done = init(console, data, "gone=ops@127.0.0.1:9", "-o", str(hosts))
+    assert done.returncode == 3
+    assert "gone" in done.stderr
+    inventory = load_inventory(hosts)
+    assert inventory.expected_on("gone") == frozenset()
+    assert inventory.expected_on("data") == RUNS["data"], "without sudo what runs is found all the same"
+    text = hosts.read_text()
+    assert "  # not reached, so nothing is expected: " in text
+
+
+def test_what_may_not_be_read_is_said_with_its_remedy_and_nothing_is_taken_for_missing(
+    configured: LabCluster, tmp_path: Path
+) -> None:
+    lab = configured.lab
+    hosts = lab.hosts_yaml(lab.inventory(configured.hosts, become=None))
+    body = Console(hosts, tmp_path).json("discover", status=0)
+    assert {h["name"]: {r["component"] for r in h["running"]} for h in body["hosts"]} == RUNS
+    missing = {m["what"]: m for m in host_of(body, "app1")["missing"]}
+    unread = missing["/edx/app/edxapp/lms.env.json"]
+    assert "ops may not read" in unread["cause"]
+    assert "become: sudo" in unread["remedy"]
+    assert edges_of(body, "web")["app1:8000"] == "runs", "nginx's sites may be read by all"
+    assert body["disagreements"] == []
+    assert any("Whether a configuration names MySQL" in u for u in body["unknowns"])
+
+
+def test_a_process_that_was_started_with_lms_cfg_reads_that_file(lab: Lab, tmp_path: Path) -> None:
+    app = lab.host("app1")
+    venv = "/edx/app/edxapp/venvs/edxapp/bin"
+    put(app, f"{venv}/gunicorn", "import time\ntime.sleep(1000)\n", mode="644")
+    put(app, "/edx/etc/lms.yml", SETTINGS)
+    for path in FILES:
+        put(app, path, SETTINGS)
+    app.spawn(
+        "env LMS_CFG=/edx/etc/lms.yml setpriv --reuid=www-data --regid=www-data --clear-groups "
+        f"python3 {venv}/gunicorn -c /edx/app/edxapp/lms_gunicorn.py lms.wsgi"
+    )
+    body = until_lms(Console(lab.hosts_yaml(), tmp_path))
+    configs = {c["path"]: c for c in body["hosts"][0]["configs"]}
+    assert configs["/edx/etc/lms.yml"]["in_force"] is True
+    assert configs["/edx/etc/lms.yml"]["why"].startswith("LMS_CFG in the environment of pid"), configs
+    assert configs["/edx/app/edxapp/lms.env.json"]["in_force"] is False
+    assert {e["target"] for e in body["edges"]} == {None}, "there is no other host"
+    assert SECRET not in json.dumps(body)
+
+
+def until_lms(console: Console) -> dict[str, Any]:
+    """A discovery that saw the process; it may still be starting."""
+    deadline = time.monotonic() + 60
+    while True:
+        body = console.json("discover", status=None)
+        seen = any(r["component"] == "lms" for r in body["hosts"][0]["running"])
+        assert seen or time.monotonic() < deadline, "no process of lms was seen within 60 s"
+        if seen:
+            return body
