@@ -18,6 +18,7 @@ from edxconsole.discovery.model import Discovery, Edge, FoundHost, Install, Runn
 _STATES = {
     Verdict.RUNS: State.UP,
     Verdict.AMISS: State.DOWN,
+    Verdict.ABSENT: State.UNKNOWN,
     Verdict.OUTSIDE: State.UNKNOWN,
     Verdict.UNKNOWN: State.UNKNOWN,
 }

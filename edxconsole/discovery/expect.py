@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from edxconsole.cluster.text import clean_line
 from edxconsole.discovery.model import FoundHost, Install, Kind
+from edxconsole.discovery.sentences import STORES
 
 ROLES: Mapping[str, frozenset[str]] = {
     "app": frozenset({"lms", "cms", "edxapp_worker"}),
     "web": frozenset({"nginx", "caddy"}),
-    "data": frozenset({"mysql", "mongodb", "memcached", "redis", "rabbitmq", "elasticsearch", "meilisearch"}),
+    "data": frozenset(STORES),
 }
 """group -> components of which its hosts run at least one; a host with LMS is in `app` only"""
 _FIRST = "app"

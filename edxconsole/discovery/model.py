@@ -119,6 +119,8 @@ class Verdict(StrEnum):
     """the component listens there, or its container runs"""
     AMISS = "amiss"
     """nothing of it is there"""
+    ABSENT = "absent"
+    """nothing of it is there or anywhere; settings name by default what was never installed"""
     OUTSIDE = "outside"
     """no host of this inventory: a hosted database, or the public name of the site"""
     UNKNOWN = "unknown"

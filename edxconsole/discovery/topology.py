@@ -5,7 +5,7 @@ Where a host was not seen, or a file not read, that is said: nothing is taken fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,16 +16,24 @@ from edxconsole.cluster.model import Listener
 from edxconsole.cluster.text import clean_line
 from edxconsole.discovery.model import Config, Edge, FoundHost, Topology, Verdict
 from edxconsole.discovery.names import address_of, is_loopback
+from edxconsole.discovery.sentences import (
+    SITE,
+    STORES,
+    blind_spots,
+    contradictions,
+    is_amiss,
+    never_installed,
+    sentence_of,
+    title_of,
+    unnamed_stores,
+)
 from edxconsole.inspect.edxapp_config import Claim
 from edxconsole.inventory.model import Inventory
 
-STORES = ("mysql", "mongodb", "memcached", "redis", "rabbitmq", "elasticsearch", "meilisearch")
-"""what runs only because some file names it"""
 FRONTS = frozenset({"nginx", "caddy"})
 """what answers in the name of the sites and services behind it"""
 ALIKE = ({"postfix", "smtp"},)
 """components that do the same for who is told to talk to them"""
-_SITE = "upstream "
 
 
 class _Found(NamedTuple):
@@ -58,12 +66,13 @@ def join(hosts: Mapping[str, FoundHost], inventory: Inventory, catalog: Catalog)
                 group = _Group(host.name, claim.component, endpoint_of(claim), config.project)
                 groups.setdefault(group, []).append((config, claim))
     edges = tuple(_edge(places, catalog, group, told) for group, told in groups.items())
-    said = [_disagreement(edge, catalog) for edge in edges if _is_amiss(edge)]
-    said += [*_contradictions(hosts.values())]
-    blind = tuple(_blind(hosts.values(), inventory))
-    unnamed, open_ones = _unnamed(hosts, edges, catalog, bool(blind))
+    said = [sentence_of(edge, catalog) for edge in edges if is_amiss(edge)]
+    said += [*contradictions(hosts.values())]
+    blind = tuple(blind_spots(hosts.values(), inventory))
+    unnamed, open_ones = unnamed_stores(hosts, edges, catalog, bool(blind))
     unknowns = [*blind, *open_ones]
-    unknowns += [_disagreement(edge, catalog) for edge in edges if edge.verdict is Verdict.UNKNOWN]
+    unknowns += [sentence_of(edge, catalog) for edge in edges if edge.verdict is Verdict.UNKNOWN]
+    unknowns += never_installed(edges, catalog)
     return Topology(edges, tuple(dict.fromkeys([*said, *unnamed])), tuple(dict.fromkeys(unknowns)))
 
 
@@ -89,6 +98,8 @@ class Places:
             hostname = found.snapshot.hostname if found.snapshot is not None else ""
             for word in (*found.addresses, hostname.lower(), hostname.lower().partition(".")[0]):
                 owners.setdefault(word, set()).add(found.name)
+        self.known = {r.component for h in hosts.values() for r in h.running}
+        self.known |= {i.component for h in hosts.values() for i in h.idle}
         # Each Docker host has the same address on its own bridge: what several have names none of them.
         self._owner = {word: next(iter(names)) for word, names in owners.items() if len(names) == 1 and word}
 
@@ -153,6 +164,8 @@ def _in_project(asking: FoundHost, project: str, claim: Claim, catalog: Catalog)
 
 def _nowhere(places: Places, asking: FoundHost, claim: Claim) -> _Found:
     tried = asking.resolved.get(claim.host)
+    if tried == () and _optional(places, claim):
+        return _Found(None, Verdict.ABSENT, f"{asking.name} can't resolve that name, and it was seen nowhere")
     if tried == ():
         return _Found(None, Verdict.AMISS, f"{asking.name} can't resolve that name")
     if tried is None and not address_of(claim.host):
@@ -171,10 +184,10 @@ def _on_host(places: Places, catalog: Catalog, target: str, claim: Claim, asking
     own = target == asking.name
     there = _listening(found, claim)
     if not there:
-        title = _title(catalog, claim.component)
-        return _Found(
-            target, Verdict.AMISS, f"nothing of {title} listens there" if title else "nothing listens there"
-        )
+        text = f"nothing of {title_of(catalog, claim.component)}".removesuffix(" of ") + " listens there"
+        if _optional(places, claim):
+            return _Found(target, Verdict.ABSENT, f"{text}, and it was seen nowhere")
+        return _Found(target, Verdict.AMISS, text)
     reachable = [
         s
         for s in there
@@ -183,6 +196,13 @@ def _on_host(places: Places, catalog: Catalog, target: str, claim: Claim, asking
     if not reachable:
         return _Found(target, Verdict.AMISS, f"it listens on {there[0].address} only")
     return _judged(found, catalog, claim, reachable)
+
+
+def _optional(places: Places, claim: Claim) -> bool:
+    """Whether it may well be that nobody wants it: of services that few sites have, settings name the usual
+    place all the same. What nginx passes to, and stores, are meant."""
+    named_by_default = claim.component not in ("", *STORES) and not claim.key.startswith(SITE)
+    return named_by_default and not any(_same(claim.component, known) for known in places.known)
 
 
 def _listening(found: FoundHost, claim: Claim) -> list[Listener]:
@@ -200,11 +220,11 @@ def _listening(found: FoundHost, claim: Claim) -> list[Listener]:
 
 def _judged(found: FoundHost, catalog: Catalog, claim: Claim, there: list[Listener]) -> _Found:
     who = {s.component for s in there}
-    title = _title(catalog, claim.component)
+    title = title_of(catalog, claim.component)
     if not claim.component or any(_same(claim.component, c) for c in who):
         return _Found(found.name, Verdict.RUNS, f"{title or 'something'} listens there")
     if who & FRONTS and claim.component not in STORES:
-        front = _title(catalog, sorted(who & FRONTS)[0])
+        front = title_of(catalog, sorted(who & FRONTS)[0])
         return _Found(found.name, Verdict.RUNS, f"{front} listens there, in front of it")
     published = any(s.process.startswith("docker-pr") for s in there)
     if published and _in_container(found, claim.component):
@@ -212,7 +232,7 @@ def _judged(found: FoundHost, catalog: Catalog, claim: Claim, there: list[Listen
     other = next((s for s in there if s.component or s.process), None)
     if other is None:
         return _Found(found.name, Verdict.UNKNOWN, "something listens there; whose it is can't be seen")
-    name = _title(catalog, other.component) or clean_line(other.process, 40)
+    name = title_of(catalog, other.component) or clean_line(other.process, 40)
     return _Found(found.name, Verdict.AMISS, f"{name} listens there, not {title}")
 
 
@@ -223,73 +243,3 @@ def _in_container(found: FoundHost, component: str) -> bool:
 
 def _same(one: str, other: str) -> bool:
     return one == other or any({one, other} <= alike for alike in ALIKE)
-
-
-def _title(catalog: Catalog, component: str) -> str:
-    known = catalog.get(component)
-    return known.title if known is not None else ""
-
-
-def _is_amiss(edge: Edge) -> bool:
-    """A database elsewhere is a choice; an application host that nobody knows is not."""
-    member = any(key.startswith(_SITE) for _, key in edge.sources)
-    return edge.verdict is Verdict.AMISS or (edge.verdict is Verdict.OUTSIDE and member)
-
-
-def _disagreement(edge: Edge, catalog: Catalog) -> str:
-    """One sentence: who says what, and what is found."""
-    files = list(dict.fromkeys(path for path, _ in edge.sources))
-    more = f" and {len(files) - 2} more" if len(files) > 2 else ""
-    named = " and ".join(files[:2]) if not more else f"{files[0]}, {files[1]}{more}"
-    title = _title(catalog, edge.component)
-    verb = "names" if len(files) == 1 else "name"
-    upstream = next((key for _, key in edge.sources if key.startswith(_SITE)), "")
-    what = f"{verb} {title} {edge.endpoint}" if title else f"{verb} {edge.endpoint}"
-    if upstream:
-        what = f"{verb} {edge.endpoint} in {upstream}"
-    there = (
-        f" on {edge.target}" if edge.target not in (None, edge.host) and edge.text.endswith("there") else ""
-    )
-    return f"{edge.host}: {named} {what}; {edge.text}{there}."
-
-
-def _contradictions(hosts: Iterable[FoundHost]) -> Iterator[str]:
-    for host in hosts:
-        for install in host.installs:
-            if install.contradiction:
-                yield f"{host.name}: its signs of a release contradict each other: {install.contradiction}."
-
-
-def _blind(hosts: Iterable[FoundHost], inventory: Inventory) -> Iterator[str]:
-    """One sentence for each thing that could not be looked at."""
-    for host in hosts:
-        if not host.reached:
-            reason = host.reason or "it was not reached."
-            yield reason if reason.startswith(f"{host.name}:") else f"{host.name}: {reason}"
-        for missing in host.missing:
-            remedy = f"; {missing.remedy}" if missing.remedy else ""
-            yield f"{host.name}: {missing.what} not seen: {missing.cause}{remedy}."
-    seen = {host.name for host in hosts}
-    left = [name for name in inventory.hosts if name not in seen]
-    if left:
-        yield f"Not looked at: {', '.join(left)}."
-
-
-def _unnamed(
-    hosts: Mapping[str, FoundHost], edges: Iterable[Edge], catalog: Catalog, blind: bool
-) -> tuple[list[str], list[str]]:
-    """Stores that run though no file names them: as disagreements, or as unknown where not all was seen."""
-    named = {(e.target, e.component) for e in edges if e.target is not None}
-    read = any(c.in_force and c.claims for h in hosts.values() for c in h.configs if not c.upstreams)
-    amiss: list[str] = []
-    unknown: list[str] = []
-    for host in hosts.values():
-        runs = [r.component for r in host.running if r.component in STORES]
-        alone = [_title(catalog, c) for c in runs if (host.name, c) not in named]
-        if read and not blind:
-            amiss += [f"{title} runs on {host.name} and no configuration names it." for title in alone]
-        elif alone:
-            why = "not all of them could be seen" if read else "none of an application was found"
-            which = f"{', '.join(alone)} on {host.name}"
-            unknown.append(f"Whether a configuration names {which} is not known: {why}.")
-    return amiss, unknown

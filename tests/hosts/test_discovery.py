@@ -114,10 +114,13 @@ def test_where_files_and_what_runs_disagree_one_sentence_says_so(
     assert set(body["disagreements"]) == {
         f"{names} memcached data:11212; nothing of memcached listens there on data.",
         f"{names} Elasticsearch no-such-host:9200; app1 can't resolve that name.",
-        f"{names} Forum localhost:18080; nothing of Forum listens there.",
         f"web: {site} names 10.99.9.9:8000 in upstream lms-backend-old; no host of this cluster is that.",
         "Redis runs on data and no configuration names it.",
     }
+    assert (
+        "app1: its files name what was seen nowhere and may never have been installed: Forum."
+        in body["unknowns"]
+    )
 
 
 BROKEN = {

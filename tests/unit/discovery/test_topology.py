@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edxconsole.discovery.model import Edge, FoundHost, Install, Kind, Topology, Verdict
 from edxconsole.discovery.topology import endpoint_of, join
-from edxconsole.inspect.edxapp_config import Claim
+from edxconsole.inspect.edxapp_config import Claim, claims_of, parse_config
 from edxconsole.inspect.model import Missing
 from tests.lab.console import UNSAFE
 from tests.unit.discovery.making import CATALOG, claim, config, container, found, inventory, listener
 
+RENDERED = Path(__file__).parents[1] / "inspect" / "golden"
 DATA = found("data", ["memcached"], listeners=[listener("memcached", 11211)], address="10.0.0.5")
 
 
@@ -205,6 +208,30 @@ class TestProject:
 
     def test_loopback_is_inside_the_container(self) -> None:
         assert only(joined(self.host(claim("mysql", "localhost", 3306)))).verdict is Verdict.UNKNOWN
+
+
+def test_the_settings_that_edx_playbooks_render_agree_with_an_all_in_one() -> None:
+    """Rendered by openedx/configuration (c8aa592a7) with its defaults, which name every optional service."""
+    configs = []
+    for name in ("lms", "studio"):
+        path = f"/edx/etc/{name}.yml"
+        text = (RENDERED / f"configuration-c8aa592a7-{name}.yml").read_text()
+        configs.append(config(*claims_of(parse_config(text, path), path), path=path))
+    stores = {"mysql": 3306, "mongodb": 27017, "memcached": 11211, "redis": 6379, "elasticsearch": 9200}
+    own = {"lms": 8000, "cms": 8010, "xqueue": 8040}
+    listeners = [listener(c, port, "127.0.0.1") for c, port in (stores | own).items()]
+    listeners += [listener("nginx", port) for port in (80, 18000, 18010, 18040, 18080)]
+    one = found("one", [*stores, *own, "nginx"], listeners=listeners, configs=tuple(configs))
+    topology = joined(one)
+    assert topology.disagreements == ()
+    verdicts = {e.component: e.verdict for e in topology.edges}
+    assert {c: verdicts[c] for c in (*stores, "xqueue")} == dict.fromkeys((*stores, "xqueue"), Verdict.RUNS)
+    (said,) = topology.unknowns
+    assert said.startswith(
+        "one: its files name what was seen nowhere and may never have been installed: Notes, "
+    )
+    without = found("one", [*own, "nginx"], listeners=listeners[5:], configs=tuple(configs))
+    assert len(joined(without).disagreements) == len(stores), "stores are never optional"
 
 
 HOSTS = st.sampled_from(
