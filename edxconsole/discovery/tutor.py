@@ -5,6 +5,7 @@ Most of what these files hold is secret; only endpoints and names of services le
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from edxconsole.catalog.matching import component_of_unit
@@ -64,7 +65,8 @@ def _compose_files(project: Project) -> list[str]:
 
 
 async def _services(sight: Sight, catalog: Catalog, path: str) -> tuple[Claim, ...]:
-    return services_of(catalog, parse_config(await sight.read(path, user=OWNER), path), path)
+    text = await sight.read(path, user=OWNER)
+    return await asyncio.to_thread(lambda: services_of(catalog, parse_config(text, path), path))
 
 
 def services_of(catalog: Catalog, tree: Mapping[str, object], path: str) -> tuple[Claim, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Iterator
 
@@ -53,7 +54,7 @@ async def _dump(sight: Sight) -> Directive:
     told = await sight.run([program, *NGINX_DUMP], user="root")
     if not told.ok:
         raise ServiceUnavailable("nginx prints no configuration that fails its check")
-    return read_dump(told.text)
+    return await asyncio.to_thread(read_dump, told.text)
 
 
 async def _sites(sight: Sight) -> tuple[Directive, ...]:
@@ -64,7 +65,7 @@ async def _sites(sight: Sight) -> tuple[Directive, ...]:
         raise PermissionMissing(f"{sight.login} may not read {first}")
     if not told.text.strip():
         raise NotUnderstood("no file of a site was found")
-    return parse(told.text, "/etc/nginx")
+    return await asyncio.to_thread(parse, told.text, "/etc/nginx")
 
 
 def claims_of_nginx(catalog: Catalog, tree: Iterable[Directive]) -> tuple[Claim, ...]:
