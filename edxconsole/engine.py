@@ -28,7 +28,7 @@ from edxconsole.health.checks import check_component
 from edxconsole.health.watcher import HealthWatcher
 from edxconsole.inspect.model import Inspection
 from edxconsole.inventory.model import Host, Inventory
-from edxconsole.logs.follow import LogFollower
+from edxconsole.logs.containers import followers
 from edxconsole.logs.model import LogFeed, LogSource
 from edxconsole.logs.sources import log_sources
 from edxconsole.plans.model import Plan, PlanEvent, PlanState
@@ -156,7 +156,7 @@ class Engine:
         return await inspect_component(self.transport(host), seen, self.catalog, component, sudo=sudo)
 
     def log_sources(self, hosts: Iterable[str], components: Iterable[str] | None = None) -> list[LogSource]:
-        """Catalog files, supervisor stdout/stderr files of what runs there. No personal data."""
+        """Catalog files, supervisor stdout/stderr files, output of containers there. No personal data."""
         return log_sources(self.catalog, self.snapshot, hosts, components)
 
     async def follow(
@@ -166,7 +166,11 @@ class Engine:
         by_host: dict[str, list[LogSource]] = {}
         for source in sources:
             by_host.setdefault(source.host, []).append(source)
-        running = [(self.session(h), LogFollower(s, feed, last_lines)) for h, s in by_host.items()]
+        running = [
+            (self.session(host), follower)
+            for host, of_host in by_host.items()
+            for follower in followers(of_host, feed, last_lines)
+        ]
         for session, follower in running:
             session.add_watcher(follower)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edxconsole.catalog.loader import load_catalog
-from edxconsole.cluster.model import ClusterSnapshot, State
-from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.cluster.model import State
+from edxconsole.cluster.units import UnitHealth
 from edxconsole.commands.checking import check_host
-from edxconsole.engine import Engine
 from edxconsole.errors import (
     ActFailed,
     IdentityDrift,
@@ -22,13 +20,14 @@ from edxconsole.errors import (
     UnitUnknown,
     UsageError,
 )
-from edxconsole.plans.model import GateLevel, Plan, PlanEvent, PlanState
+from edxconsole.plans.model import GateLevel
 from edxconsole.services import docker_watch
 from edxconsole.services.base import Permit, Verb
 from edxconsole.services.docker import DockerManager
 from tests.lab.dockerd import Dockerd
 from tests.lab.lab import Lab
-from tests.lab.watching import instance, unit, until, watching
+from tests.lab.tutor import SERVE, found, run, tutor_host, watched
+from tests.lab.watching import instance, unit, until
 
 pytestmark = [
     pytest.mark.hosts,
@@ -38,47 +37,15 @@ pytestmark = [
 ]
 
 CATALOG = load_catalog()
-SERVE = """sh -c 'trap "exit 0" TERM; httpd -p 8000; while :; do sleep 0.2; done'"""
-ENDS_SLOWLY = """sh -c 'trap "sleep 11; exit 0" TERM; while :; do sleep 0.2; done'"""
+ENDS_SLOWLY = """sh -c 'trap "sleep 15; exit 0" TERM; while :; do sleep 0.2; done'"""
 """as a worker does which has a task to finish; Docker by itself would kill it after 10 s"""
 
 
 @pytest.fixture(scope="module")
 def tutor(module_lab: Lab) -> Iterator[Dockerd]:
-    """A host whose login is in the group docker. Shared: each test has services of its own."""
-    host = module_lab.host("tutor")
-    host.sh("usermod -aG docker ops")
-    docker = Dockerd(host)
-    docker.prepare()
-    yield docker
-    docker.close()
-
-
-@asynccontextmanager
-async def watched(docker: Dockerd, lab: Lab, directory: Path) -> AsyncIterator[Engine]:
-    inventory = await asyncio.to_thread(lab.inventory, [docker.host])
-    async with watching(inventory, directory) as engine:
-        yield engine
-
-
-def found(
-    name: str, health: UnitHealth, but: Identity | None = None
-) -> Callable[[ClusterSnapshot], Unit | None]:
-    """Finds a unit of the one host in a state (and not in the run `but`)."""
-
-    def seen(snapshot: ClusterSnapshot) -> Unit | None:
-        one = unit(snapshot.hosts["tutor"], name)
-        return one if one is not None and one.health is health and one.identity != but else None
-
-    return seen
-
-
-async def run(engine: Engine, plan: Plan) -> list[PlanEvent]:
-    engine.arm(600)
-    events: list[PlanEvent] = []
-    state = await engine.run_plan(plan, confirmation=plan.digest, on_event=events.append)
-    assert state is PlanState.DONE
-    return events
+    """Shared: each test has services of its own."""
+    with tutor_host(module_lab) as docker:
+        yield docker
 
 
 async def test_a_tutor_project_is_shown_as_docker_tells_it(
@@ -163,7 +130,7 @@ async def test_a_plan_restarts_stops_and_starts_a_container(
     )
     async with watched(tutor, module_lab, tmp_path) as engine:
         await until(engine, found("tutor_local:forum", UnitHealth.RUNNING), within=20, what="forum healthy")
-        with pytest.raises(UsageError, match="can't reload"):
+        with pytest.raises(UsageError, match="nothing in its container reloads it"):
             await engine.draft(Verb.RELOAD, "forum@tutor")
         plan = await engine.draft(Verb.RESTART, "forum@tutor")
         assert plan.steps[0].command == "docker restart tutor_local-forum-1"

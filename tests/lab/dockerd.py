@@ -29,6 +29,7 @@ mount -t tmpfs -o size=256m tmpfs /var/lib/docker
 """
 
 _IMAGE = rf"""
+set -e
 root=$(mktemp -d)
 mkdir -p $root/bin $root/tmp $root/etc
 cp $(command -v busybox) $root/bin/busybox
@@ -36,7 +37,7 @@ for library in $(ldd $root/bin/busybox | grep -o '/[^ ]*'); do
     mkdir -p $root$(dirname $library)
     cp -L $library $root$library
 done
-for applet in sh sleep httpd; do ln -s busybox $root/bin/$applet; done
+for applet in sh sleep httpd seq cat printf; do ln -s busybox $root/bin/$applet; done
 tar -C $root -c . | docker import - {IMAGE}
 rm -r $root
 """
@@ -60,8 +61,8 @@ class Dockerd:
         self.host.sh("rm -f /var/run/docker.pid")
         network = "--live-restore --bip 10.90.0.1/24 --default-address-pool base=10.91.0.0/16,size=24"
         self.host.spawn(f"dockerd {network} --cgroup-parent {self._parent} >/run/dockerd.log 2>&1")
-        deadline = time.monotonic() + 30
-        while self.host.sh("docker version -f '{{.Server.Version}}' 2>&1", check=False).count(".") < 2:
+        deadline = time.monotonic() + 60
+        while not self.host.sh("docker version -f '{{.Server.Version}}' 2>/dev/null", check=False).strip():
             if time.monotonic() > deadline:
                 raise LabError(self.host.sh("tail -5 /run/dockerd.log", check=False))
             time.sleep(0.1)

@@ -46,7 +46,7 @@ def container(service: str, **state: object) -> Container:
         ("cms", "exited (137)", UnitHealth.STOPPED, ""),  # unless-stopped, so somebody stopped it
         ("permissions", "exited (0)", UnitHealth.EXITED, ""),
         ("smtp", "exited (7)", UnitHealth.FAILED, ""),
-        ("mongodb", "restarting (3)", UnitHealth.FAILED, "restarted 9 times by Docker"),
+        ("mongodb", "restarting (3)", UnitHealth.FAILED, "in a crash loop, restarted 9 times by Docker"),
         ("redis", "exited (137)", UnitHealth.FAILED, "out of memory: the kernel killed a process of it"),
         ("caddy", "paused", UnitHealth.FAILED, "frozen by docker pause"),
     ],
