@@ -1,12 +1,16 @@
 """The containers a component runs in: what Docker tells of them, and what they use now.
 
 Nothing of this is watched: Docker measures for a second or two per container, only when one is looked at.
+Where it can't read the cgroups of its kernel it answers without a number (seen with dockerd 20.10.24 and
+26.1.5 on cgroup v1 of Linux 6.18); what the probe knows of the processes is told then.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+from edxconsole.cluster.listening import descends
+from edxconsole.cluster.model import HostSnapshot
 from edxconsole.cluster.restarts import LOOP
 from edxconsole.cluster.units import CONTAINERS, Unit, UnitHealth
 from edxconsole.inspect.report import Part, Report
@@ -47,7 +51,7 @@ async def inspect_container(sight: Sight, report: Report) -> None:
                     f"what {unit.name} uses", client.stats(unit.identity.invocation or "")
                 )
             if used is not None:
-                _usage(used, parts[unit.name])
+                _usage(used, unit, sight.host, parts[unit.name])
 
         await asyncio.gather(*(measure(unit) for unit in running))
     finally:
@@ -77,11 +81,22 @@ def _tell(unit: Unit, part: Part, report: Report) -> None:
         report.degraded(f"{unit.name}: Docker has restarted it {told.restarts} times")
 
 
-def _usage(used: Usage, part: Part) -> None:
-    part.facts(
-        f"{SOURCE}, stats",
-        cpu_percent=used.cpu,
-        memory_bytes=used.memory,
-        memory_limit_bytes=used.memory_limit,
-        processes=used.pids,
-    )
+def _usage(used: Usage, unit: Unit, host: HostSnapshot, part: Part) -> None:
+    if used != Usage():
+        part.facts(
+            f"{SOURCE}, stats",
+            cpu_percent=used.cpu,
+            memory_bytes=used.memory,
+            memory_limit_bytes=used.memory_limit,
+            processes=used.pids,
+        )
+        return
+    main = unit.identity.pid or 0
+    inside = [p for p in host.processes.values() if descends(p.pid, main, host.processes)]
+    if inside:
+        part.facts(
+            "its processes in /proc, as Docker measures nothing",
+            cpu_percent=round(sum(p.cpu for p in inside), 2),
+            resident_bytes=sum(p.rss for p in inside) * 1024,
+            processes=len(inside),
+        )

@@ -187,7 +187,7 @@ class ContainerFollower:
         count = self._last if not tail.ident else None
         mark, why = self._entering(tail, container)
         if new:
-            tail.place = LogPlace()
+            tail.place = LogPlace(middle=count is not None)
         if count == 0:
             await self._skip(client, tail, container)
         tail.place.resume()

@@ -12,7 +12,7 @@ from edxconsole.catalog.matching import component_of_unit
 from edxconsole.catalog.model import DOCKER_GRACE, Catalog, Component
 from edxconsole.cluster.text import clean_line, last_lines
 from edxconsole.cluster.units import Unit, UnitHealth
-from edxconsole.errors import ActFailed, ServiceFault, ServiceUnavailable, UnitUnknown
+from edxconsole.errors import ActFailed, NotUnderstood, ServiceFault, ServiceUnavailable, UnitUnknown
 from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
 from edxconsole.services.docker_client import SOCKET, DockerClient
 from edxconsole.services.docker_units import MANAGER, Container, by_name, chosen, places_of
@@ -145,7 +145,7 @@ class DockerManager:
         self._check_frozen(container)
         try:
             status, printed = await self._client.execute(container.id, argv, deadline)
-        except ServiceUnavailable as error:
+        except (ServiceUnavailable, NotUnderstood) as error:
             raise ActFailed(
                 f"reload {name}: {argv[0]} was started there: {error.cause}",
                 host=host,

@@ -42,6 +42,8 @@ MAX_ONE = 512 * 1024
 MAX_CONTAINERS = 300
 MAX_PRINTED = 4096
 """bytes kept of the end of what a program in a container prints"""
+PAUSES = (0.05, 0.2, 0.5, 1.0)
+"""seconds until Docker has noted the end of a program whose output has ended"""
 AT_ONCE = 3
 """containers inspected at the same time"""
 MATTERS = (
@@ -168,10 +170,13 @@ class DockerClient:
             raise ServiceUnavailable(
                 f"it did not end within {timeout:g} s", host=self._transport.host_name
             ) from error
-        ended = as_map(await self._get(f"/exec/{made}/json"))
-        if ended.get("Running") is not False or not isinstance(ended.get("ExitCode"), int):
-            raise ServiceUnavailable("its end is not known", host=self._transport.host_name)
-        return number(ended, "ExitCode"), printed
+        for pause in (*PAUSES, None):
+            ended = as_map(await self._get(f"/exec/{made}/json"))
+            if ended.get("Running") is False and isinstance(ended.get("ExitCode"), int):
+                return number(ended, "ExitCode"), printed
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise ServiceUnavailable("its exit status is not known", host=self._transport.host_name)
 
     async def stats(self, ident: str) -> Usage:
         """What a container uses now: one answer, for which Docker measures a second or two."""

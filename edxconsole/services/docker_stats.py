@@ -27,7 +27,7 @@ class Usage:
 
 
 def to_usage(told: Json) -> Usage:
-    """From the answer to stream=false, which has two readings of the CPU."""
+    """From the answer to stream=false, which has two readings of the CPU; Usage() when it has none."""
     memory = as_map(told.get("memory_stats"))
     used, limit = _count(memory, "usage"), _count(memory, "limit")
     details = as_map(memory.get("stats"))

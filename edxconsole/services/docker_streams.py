@@ -161,18 +161,22 @@ class LogPlace:
 
     Docker begins a stream at a time. Several lines may have the same, and those of stdout and stderr may
     be out of order by a little: the last of them are remembered, asked for again, and known again.
+
+    Args:
+        middle: the first line read is not the log's first, and what is before it is not wanted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, middle: bool = False) -> None:
         self._recent: deque[tuple[int, int]] = deque()
         self._again: Counter[tuple[int, int]] = Counter()
-        self._newest = 0
+        self._newest: int | None = None
+        self._floor: int | None = None if middle else 0
         self._looking = False
 
     @property
     def since(self) -> int | None:
         """The time to ask from, nanoseconds; None when nothing was seen yet."""
-        return min(at for at, _ in self._recent) if self._recent else None
+        return None if self._newest is None else max(0, self._newest - SLACK, self._floor or 0)
 
     def resume(self) -> None:
         """Another stream begins at `since`."""
@@ -192,9 +196,13 @@ class LogPlace:
 
     def _remember(self, key: tuple[int, int]) -> None:
         self._recent.append(key)
-        self._newest = max(self._newest, key[0])
-        while self._recent[0][0] < self._newest - SLACK or len(self._recent) > REMEMBERED:
+        self._floor = key[0] if self._floor is None else self._floor
+        self._newest = max(self._newest or 0, key[0])
+        while self._recent[0][0] < self._newest - SLACK:
             self._recent.popleft()
+        if len(self._recent) > REMEMBERED:
+            self._recent.popleft()
+            self._floor = max(self._floor, self._recent[0][0])
 
 
 def _text(raw: bytes) -> str:

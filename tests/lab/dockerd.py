@@ -38,6 +38,8 @@ for library in $(ldd $root/bin/busybox | grep -o '/[^ ]*'); do
     cp -L $library $root$library
 done
 for applet in sh sleep httpd seq cat printf; do ln -s busybox $root/bin/$applet; done
+printf '#!/bin/sh\necho "Reloading uwsgi process..."\nkill -HUP 1\n' >$root/bin/reload-uwsgi
+chmod 755 $root/bin/reload-uwsgi
 tar -C $root -c . | docker import - {IMAGE}
 rm -r $root
 """

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +27,7 @@ from edxconsole.services.docker_streams import (
     LogPlace,
 )
 
+RECORDED: Any = json.loads((Path(__file__).parent / "docker_api" / "streams.json").read_text())
 SECOND = 1795410910
 """2026-11-23T05:15:10Z"""
 
@@ -36,7 +42,7 @@ def frame(stream: int, message: bytes) -> bytes:
 
 def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
     edges = [0, *sorted({p % (len(data) + 1) for p in places}), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 def read(data: Iterable[bytes], *, tty: bool = False) -> list[tuple[int, str]]:
@@ -45,15 +51,18 @@ def read(data: Iterable[bytes], *, tty: bool = False) -> list[tuple[int, str]]:
     return [(line.at, line.text) for line in [*found, *lines.end()]]
 
 
-def test_as_recorded_from_dockerd_20_10_24() -> None:
-    """`echo one; echo two >&2; printf three`, with ?stdout=1&stderr=1&timestamps=1."""
-    recorded = bytes.fromhex(
-        "0100000000000023323032362d31312d32335430383a30353a33332e3631333636353435325a206f6e650a"
-        "0200000000000023323032362d31312d32335430383a30353a33332e3631333637323133385a2074776f0a"
-        "0100000000000024323032362d31312d32335430383a30353a33332e3631333637333531355a207468726565"
-    )
-    at = 1795421133_000_000_000
-    assert read([recorded]) == [(at + 613665452, "one"), (at + 613672138, "two"), (at + 613673515, "three")]
+@pytest.mark.parametrize("told", RECORDED, ids=lambda told: told["recorded from"][:14])
+def test_as_recorded(told: Any) -> None:
+    """`echo one; echo two >&2; printf three`; "three" comes when it ends without a newline."""
+    lines = read([b64decode(told["logs_ended"])])
+    assert sorted(text for _, text in lines) == ["one", "three", "two"]
+    assert lines[-1][1] == "three"
+    assert [at for at, _ in lines] == sorted(at for at, _ in lines)
+    assert min(at for at, _ in lines) > 1795421000_000_000_000
+    assert read([b64decode(told["logs"])]) == lines[:2]
+    assert [text for _, text in read([b64decode(told["tty"])], tty=True)] == ["one", "two"]
+    printed = list(Frames().feed(b64decode(told["exec_printed"])))
+    assert sorted(printed) == [(1, b"hi\n"), (2, b"bad\n")], "the streams race"
 
 
 def test_a_long_line_is_put_together_from_its_messages() -> None:
@@ -124,11 +133,11 @@ def test_no_bytes_raise_anything_but_our_error(parts: list[bytes], tty: bool) ->
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
 def test_frames_are_the_same_however_they_are_cut(data: bytes, places: list[int]) -> None:
     def all_of(parts: Iterable[bytes]) -> tuple[list[tuple[int, bytes]], bool]:
-        frames, found = Frames(), []
+        frames: Frames = Frames()
+        found: list[tuple[int, bytes]] = []
         try:
             for part in parts:
-                for one in frames.feed(part):
-                    found.append(one)
+                found.extend(frames.feed(part))
         except NotUnderstood:
             return found, True
         return found, False
@@ -141,7 +150,12 @@ def test_the_work_grows_with_the_bytes_only(monkeypatch: pytest.MonkeyPatch) -> 
     """Short lines, one at a time and all in one: each is looked at once."""
     seen: list[int] = []
     told = docker_streams.stamp
-    monkeypatch.setattr(docker_streams, "stamp", lambda said: seen.append(1) or told(said))
+
+    def counted(said: str) -> int | None:
+        seen.append(1)
+        return told(said)
+
+    monkeypatch.setattr(docker_streams, "stamp", counted)
     raw = (time_of(5) + b"\n") * 20_000
     assert len(read([raw], tty=True)) == 20_000
     assert len(read([frame(1, time_of(5) + b"\n") * 20_000])) == 20_000
@@ -157,8 +171,7 @@ log_lines = st.lists(
 
 def nearly_sorted(lines: list[LogLine]) -> list[LogLine]:
     """In an order that two streams may give: none later than SLACK after a younger one."""
-    ordered = sorted(lines, key=lambda line: (line.at // (SLACK // 2), line.text, line.at))
-    return ordered
+    return sorted(lines, key=lambda line: (line.at // (SLACK // 2), line.text, line.at))
 
 
 @settings(max_examples=300)
@@ -166,7 +179,8 @@ def nearly_sorted(lines: list[LogLine]) -> list[LogLine]:
 def test_over_any_reconnections_each_line_is_told_once(lines: list[LogLine], stops: list[int]) -> None:
     """As Docker answers `since`: every line that is not older, in the order it was written."""
     written = nearly_sorted(lines)
-    place, got = LogPlace(), []
+    place = LogPlace()
+    got: list[LogLine] = []
     for stop in [*sorted(stops), len(written)]:
         place.resume()
         since = place.since
@@ -196,4 +210,12 @@ def test_what_is_remembered_is_bounded() -> None:
         place.fresh(LogLine(n, "x"))
     assert place.since == REMEMBERED
     place.fresh(LogLine(10**12, "much later"))
-    assert place.since == 10**12
+    assert place.since == 10**12 - SLACK
+
+
+def test_what_was_before_the_last_lines_is_not_asked_for() -> None:
+    """`--lines 5` begins in the middle of a log."""
+    place = LogPlace(middle=True)
+    place.fresh(LogLine(SLACK * 9, "x"))
+    place.fresh(LogLine(SLACK * 9 + 5, "y"))
+    assert place.since == SLACK * 9
