@@ -110,7 +110,9 @@ class HostHttp:
         How long it goes on is for the caller to bound. Raises as ask(), and ServiceFault with the
         status as `code` and the beginning of what was said where the status is not 200.
         """
-        request = self._client.build_request(method, path, params=params, json=body)
+        # Where only the end of the connection ends an answer (Docker's exec), h11 takes it for kept alive.
+        headers = {"Connection": "close"}
+        request = self._client.build_request(method, path, params=params, json=body, headers=headers)
         try:
             async with asyncio.timeout(timeout):
                 response = await self._client.send(request, stream=True)

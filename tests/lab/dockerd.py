@@ -1,6 +1,7 @@
 """A real dockerd on a test host, with containers labelled as docker compose labels Tutor's.
 
-No registry is needed: the one image is busybox with the libraries it wants, imported on the host.
+No registry is needed: the one image is busybox with the libraries it wants, imported on the host, with
+stand-ins of the programs that Tutor's compose file names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from typing import Any
 
 from tests.lab.host import LabError, LabHost
+from tests.lab.needs import COMPOSE
 
 IMAGE = "overhangio/openedx:22.0.3-lab"
 PROJECT = "tutor_local"
@@ -40,7 +42,11 @@ done
 for applet in sh sleep httpd seq cat printf; do ln -s busybox $root/bin/$applet; done
 printf '#!/bin/sh\necho "Reloading uwsgi process..."\nkill -HUP 1\n' >$root/bin/reload-uwsgi
 chmod 755 $root/bin/reload-uwsgi
-tar -C $root -c . | docker import - {IMAGE}
+for program in mongod mysqld redis-server celery serve; do
+    printf '#!/bin/sh\ntrap "exit 0" TERM\necho "$0 $*"\nwhile :; do sleep 1; done\n' >$root/bin/$program
+    chmod 755 $root/bin/$program
+done
+tar -C $root -c . | docker import --change 'CMD ["serve"]' - {IMAGE}
 rm -r $root
 """
 
@@ -103,6 +109,12 @@ class Dockerd:
         flags = [f"--label=com.docker.compose.{key}={value}" for key, value in labels.items()]
         argv = ["docker", "run", "-d", f"--name={project}-{service}-{tail}", *flags, *options, IMAGE]
         return self.host.sh(f"{shlex.join(argv)} {command}").strip()
+
+    def compose(self, directory: str, words: str, *, project: str = PROJECT) -> str:
+        """What docker compose 2 prints, as Tutor calls it in the root of its project."""
+        files = "-f env/local/docker-compose.yml -f env/local/docker-compose.prod.yml"
+        command = f"{COMPOSE} {files} --project-name {project} {words} 2>&1"
+        return self.host.sh(f"cd {directory} && {command}", timeout=120)
 
     def inspect(self, name: str) -> Any:
         """What Docker itself says of a container."""

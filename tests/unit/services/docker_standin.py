@@ -19,6 +19,8 @@ from edxconsole.transport.base import UnixEndpoint
 STREAMS: Any = json.loads((Path(__file__).parent / "docker_api" / "streams.json").read_text())[0]
 RECORDED: Any = json.loads((Path(__file__).parent / "docker_api" / "20.10.24.json").read_text())
 
+CLOSES = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n"
+"""begins the answer to an exec: neither a length nor chunks, the end of the connection ends it"""
 Bad = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -78,7 +80,11 @@ class Standin:
                     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
                     self._events.add(writer)
                 else:
-                    writer.write(self._answer(method, path))
+                    answer = self._answer(method, path)
+                    writer.write(answer)
+                    if answer.startswith(CLOSES):
+                        writer.close()
+                        return
         except (asyncio.IncompleteReadError, ConnectionError):
             self._events.discard(writer)
             writer.close()
@@ -107,12 +113,12 @@ class Standin:
 
     def _exec(self, path: str) -> bytes:
         if path.endswith("/start"):
-            return streamed(b64decode(STREAMS["exec_printed"]))
+            return CLOSES + b64decode(STREAMS["exec_printed"])
         return whole(json.dumps(STREAMS["exec_ended"] | {"ExitCode": self.exit_status}).encode())
 
 
 def streamed(body: bytes) -> bytes:
-    """An answer whose end is the end of the connection, as Docker's streams are; here chunked."""
+    """A chunked answer, as that of a log."""
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(body) + b"0\r\n\r\n"
 
 
