@@ -47,7 +47,7 @@ def rules_for(
     """The rules for these hosts. Where `expect:` says what runs on them, only for that."""
     expected = set().union(*(inventory.expected_on(host) for host in hosts))
     components = [c for c in catalog.components.values() if not expected or c.id in expected]
-    rules = [*_looking(components), *_docker(components, known=bool(expected))]
+    rules = [*_looking(components), *_docker(components)]
     if not read_only:
         rules += _changing(components)
     return list(dict.fromkeys(rules))
@@ -78,18 +78,17 @@ def _looking(components: Iterable[Component]) -> Iterable[Rule]:
     yield Rule("root", PROBE, why, optional=True)
 
 
-def _docker(components: Sequence[Component], *, known: bool) -> Iterable[Rule]:
-    """Where containers are, or may be. Certain only where something is expected that Tutor alone has."""
+def _docker(components: Iterable[Component]) -> Iterable[Rule]:
+    """Where containers of a compose project are expected, or what runs there is not known."""
     if not any(c.managers.compose for c in components):
         return
-    tutor = known and any(c.managers.compose and c.family == "tutor" for c in components)
     why = (
-        "see and control containers (Tutor) through Docker's socket, for a login that is not in the group "
-        "docker; this equals root, as that group does"
+        "see and control containers (Tutor) through Docker's socket. This equals root, as the group docker "
+        "does; for a login that is in neither, the console says what it can't see"
     )
     socket = escape(DOCKER_SOCKET)
-    yield Rule("root", rf"/usr/bin/socat -d -d -t3600 - UNIX-CONNECT\:{socket}", why, optional=not tutor)
-    yield Rule("root", f"/usr/bin/nc -N -U {socket}", why, optional=not tutor)
+    yield Rule("root", rf"/usr/bin/socat -d -d -t3600 - UNIX-CONNECT\:{socket}", why, optional=True)
+    yield Rule("root", f"/usr/bin/nc -N -U {socket}", why, optional=True)
 
 
 def _changing(components: Iterable[Component]) -> Iterable[Rule]:

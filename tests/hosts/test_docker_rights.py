@@ -85,7 +85,8 @@ async def test_the_line_of_edxconsole_sudoers_is_enough(
     argv = [sys.executable, "-m", "edxconsole", "sudoers", f"@{HOST}", "--hosts", str(hosts)]
     process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
     printed = (await process.communicate())[0].decode()
-    rules = [line for line in printed.splitlines() if "docker.sock" in line and not line.startswith("#")]
+    # A rule that equals root is printed as a comment: to allow it is a decision of its own.
+    rules = [line.removeprefix("# ") for line in printed.splitlines() if "docker.sock" in line]
     assert rules, printed
     lines = "\n".join(rules)
     await asyncio.to_thread(tutor.run, "caddy", SERVE)

@@ -60,6 +60,20 @@ def test_recorded_containers(service: str, word: str, health: UnitHealth, detail
     assert "hunter2" not in repr(found), "its environment has passwords"
 
 
+def test_what_docker_counts_is_told_in_its_own_words() -> None:
+    mongodb, redis, lms = (container(s).unit.container for s in ("mongodb", "redis", "lms"))
+    assert mongodb is not None
+    assert (mongodb.status, mongodb.restarts, mongodb.exit_code) == ("restarting", 9, 3)
+    assert redis is not None
+    assert (redis.status, redis.oom_killed, redis.exit_code) == ("exited", True, 137)
+    assert lms is not None
+    assert (lms.health, lms.exit_code, lms.oom_killed) == ("healthy", None, False)
+    assert lms.id == RECORDED["inspect"]["lms"]["Id"][:12]
+    assert lms.image == "overhangio/openedx:22.0.3-lab"
+    assert container("lms").unit.log_paths == ("docker:tutor_local:lms",)
+    assert (container("lms").tty, container("lms").log_driver) == (False, "json-file")
+
+
 def test_identity_is_the_container_and_its_start() -> None:
     state = RECORDED["inspect"]["lms"]["State"]
     unit = container("lms").unit
