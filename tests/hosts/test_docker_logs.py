@@ -15,8 +15,7 @@ import pytest
 
 from edxconsole.cluster.units import UnitHealth
 from edxconsole.engine import Engine
-from edxconsole.logs.model import LogBatch, LogSource
-from tests.lab import small
+from edxconsole.logs.model import LogBatch, LogFeed, LogSource
 from tests.lab.dockerd import Dockerd
 from tests.lab.lab import Lab
 from tests.lab.small import Log
@@ -66,8 +65,16 @@ async def goes_on(log: Log, service: str, count: int = 40) -> None:
     await log.until(lambda g: len(numbers(g, service)) > before + count, within=40, what="further lines")
 
 
+def has_lines(path: str, count: int, log: Log) -> bool:
+    return len(log.lines(path)) == count
+
+
 def marks(log: Log, service: str) -> list[str]:
     return log.marks(source(service).path)
+
+
+def resumed(service: str, times: int, log: Log) -> bool:
+    return marks(log, service).count("resumed") >= times
 
 
 def whys(log: Log) -> str:
@@ -87,9 +94,7 @@ async def test_no_line_is_lost_or_told_twice_over_reconnections(
         await goes_on(log, service)
         for times in (1, 2):
             await tutor.host.ash(CUT)
-            await log.until(
-                partial(lambda times, g: marks(g, service).count("resumed") >= times, times), within=60
-            )
+            await log.until(partial(resumed, service, times), within=60)
             await goes_on(log, service)
         stop()
     consecutive(numbers(log, service))
@@ -166,7 +171,7 @@ async def test_a_terminal_both_streams_and_long_lines(
         await engine.follow([source("lms"), source("mysql")], log.feed)
         for service in ("lms", "mysql"):
             path = source(service).path
-            await log.until(lambda g, path=path: len(g.lines(path)) == 3, within=20, what=service)
+            await log.until(partial(has_lines, path, 3), within=40, what=service)
             assert sorted(log.lines(path)) == sorted([expected, "end", "error"])
     await tutor.host.ash("docker rm -f tutor_local-lms-1 tutor_local-mysql-1")
 
@@ -196,7 +201,7 @@ async def test_a_flood_is_read_at_a_bounded_rate_and_what_the_feed_drops_is_coun
     async with watched(tutor, module_lab, tmp_path) as engine:
         await running(engine, "caddy")
         log = Log()
-        log.feed = small.LogFeed(budget=100_000)
+        log.feed = LogFeed(budget=100_000)
         await engine.follow([source("caddy")], log.feed, last_lines=30_000)
         seen = 0
 

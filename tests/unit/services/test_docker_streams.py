@@ -26,6 +26,7 @@ from edxconsole.services.docker_streams import (
     LogLines,
     LogPlace,
 )
+from edxconsole.services.docker_units import stamp
 
 RECORDED: Any = json.loads((Path(__file__).parent / "docker_api" / "streams.json").read_text())
 SECOND = 1795410910
@@ -149,7 +150,7 @@ def test_frames_are_the_same_however_they_are_cut(data: bytes, places: list[int]
 def test_the_work_grows_with_the_bytes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short lines, one at a time and all in one: each is looked at once."""
     seen: list[int] = []
-    told = docker_streams.stamp
+    told = stamp
 
     def counted(said: str) -> int | None:
         seen.append(1)
