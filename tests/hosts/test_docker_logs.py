@@ -102,7 +102,8 @@ async def test_no_line_is_lost_or_told_twice_over_reconnections(
     batches = [batch for batch in log.read() if batch.data]
     times_of = [at for batch in batches for at in batch.times]
     assert len(times_of) == len(numbers(log, service))
-    assert times_of == sorted(times_of)
+    back = [a - b for a, b in pairwise(times_of) if a > b]
+    assert max(back, default=0.0) < 1, "the clock's offset is measured anew now and then"
     assert abs(times_of[-1] - batches[-1].at) < 0.001
     assert abs(times_of[-1] - time.time()) < 60, "told in this console's time"
     await tutor.host.ash(f"docker rm -f tutor_local-{service}-1")

@@ -245,7 +245,7 @@ async def test_what_a_container_uses_is_measured_when_it_is_looked_at(
             await asyncio.sleep(1)
         assert not seen.missing
         assert isinstance(facts["cpu_percent"], float)
-        assert 1 < facts["cpu_percent"] < 80
+        assert 0 < facts["cpu_percent"] < 80
         assert facts["processes"] == 1
         assert int(str(facts.get("memory_bytes") or facts["resident_bytes"])) > 4096
         assert facts["image"] == "overhangio/openedx:22.0.3-lab"

@@ -7,6 +7,7 @@ stand-ins of the programs that Tutor's compose file names.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import time
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from tests.lab.host import LabError, LabHost
 from tests.lab.needs import COMPOSE
 
+OTHER = os.environ.get("EDXCONSOLE_LAB_DOCKERD", "")
+"""a directory with another dockerd and containerd, to run the same tests with that version"""
 IMAGE = "overhangio/openedx:22.0.3-lab"
 PROJECT = "tutor_local"
 SOCKET = "/var/run/docker.sock"
@@ -68,7 +71,8 @@ class Dockerd:
         """Start dockerd; returns when it answers."""
         self.host.sh("rm -f /var/run/docker.pid")
         network = "--live-restore --bip 10.90.0.1/24 --default-address-pool base=10.91.0.0/16,size=24"
-        self.host.spawn(f"dockerd {network} --cgroup-parent {self._parent} >/run/dockerd.log 2>&1")
+        own = f"env PATH={OTHER}:$PATH " if OTHER else ""
+        self.host.spawn(f"{own}dockerd {network} --cgroup-parent {self._parent} >/run/dockerd.log 2>&1")
         deadline = time.monotonic() + 60
         while not self.host.sh("docker version -f '{{.Server.Version}}' 2>/dev/null", check=False).strip():
             if time.monotonic() > deadline:
