@@ -30,7 +30,7 @@ from edxconsole.health.watcher import HealthWatcher
 from edxconsole.inspect.drift import Drift
 from edxconsole.inspect.model import Inspection
 from edxconsole.inventory.model import Host, Inventory
-from edxconsole.logs.follow import LogFollower
+from edxconsole.logs.containers import followers
 from edxconsole.logs.model import LogFeed, LogSource
 from edxconsole.logs.sources import log_sources
 from edxconsole.plans.model import Plan, PlanEvent, PlanState
@@ -183,7 +183,7 @@ class Engine:
         return found
 
     def log_sources(self, hosts: Iterable[str], components: Iterable[str] | None = None) -> list[LogSource]:
-        """Catalog files, supervisor stdout/stderr files of what runs there. No personal data."""
+        """Catalog files, supervisor stdout/stderr files, output of containers there. No personal data."""
         return log_sources(self.catalog, self.snapshot, hosts, components)
 
     async def follow(
@@ -193,7 +193,11 @@ class Engine:
         by_host: dict[str, list[LogSource]] = {}
         for source in sources:
             by_host.setdefault(source.host, []).append(source)
-        running = [(self.session(h), LogFollower(s, feed, last_lines)) for h, s in by_host.items()]
+        running = [
+            (self.session(host), follower)
+            for host, of_host in by_host.items()
+            for follower in followers(of_host, feed, last_lines)
+        ]
         for session, follower in running:
             session.add_watcher(follower)
 

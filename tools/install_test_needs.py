@@ -35,12 +35,12 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def run(argv: Sequence[str], *, timeout: float) -> str | None:
+def run(argv: Sequence[str], *, timeout: float, cwd: Path | None = None) -> str | None:
     """None when it went well, else the last line it said."""
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PATH": f"{os.environ['PATH']}:{needs.SBIN}"}
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=timeout, env=env, stdin=subprocess.DEVNULL
+            argv, capture_output=True, text=True, timeout=timeout, env=env, stdin=subprocess.DEVNULL, cwd=cwd
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
@@ -139,6 +139,40 @@ def build_supervisors() -> list[str]:
     return failed
 
 
+def fetch_compose() -> list[str]:
+    """docker compose 2 of Debian 13, by apt with lists and a cache of its own: one static binary."""
+    if needs.missing("docker-compose-2") is None or needs.which("apt-get") is None:
+        return []
+    say("fetching docker compose 2 of Debian 13 ...")
+    needs.CACHE.mkdir(parents=True, exist_ok=True)
+    build = Path(tempfile.mkdtemp(prefix="compose.", dir=needs.CACHE))
+    for directory in ("lists/partial", "cache/archives/partial"):
+        (build / directory).mkdir(parents=True)
+    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    source = f"deb [signed-by={keys}] http://deb.debian.org/debian {needs.COMPOSE_SUITE} main"
+    (build / "sources.list").write_text(f"{source}\n")
+    own = {
+        "Dir::Etc::sourcelist": build / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State::lists": build / "lists",
+        "Dir::Cache": build / "cache",
+        "APT::Sandbox::User": "root",
+    }
+    apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in own.items())]
+    error = run([*apt, "update"], timeout=300) or run(
+        [*apt, "download", "docker-compose"], timeout=300, cwd=build
+    )
+    for package in build.glob("docker-compose_2*.deb"):
+        error = run(["dpkg", "-x", str(package), str(build / "root")], timeout=60)
+    found = build / "root/usr/libexec/docker/cli-plugins/docker-compose"
+    if error is None and found.exists():
+        found.rename(needs.COMPOSE)
+    else:
+        error = error or "its package has no such file"
+    shutil.rmtree(build, ignore_errors=True)
+    return [f"docker compose 2: {error}"] if error else []
+
+
 def left_out() -> list[str]:
     """What the machine still lacks, one line each."""
     names = [
@@ -146,6 +180,7 @@ def left_out() -> list[str]:
         "namespaces",
         "root",
         "systemd-image",
+        "docker-compose-2",
         "python2.7",
         *(f"supervisor-{version}" for version in needs.SUPERVISORS),
     ]
@@ -158,6 +193,7 @@ def main() -> int:
         failed += install_packages()
         failed += build_image()
         failed += build_supervisors()
+        failed += fetch_compose()
         needs.missing.cache_clear()
     lacking = left_out()
     if not lacking and not failed:

@@ -140,7 +140,9 @@ class LogPane(Canvas):
         return tag
 
     def _remark(self, batch: LogBatch, tag: int) -> None:
-        if batch.mark == "gap":
+        if batch.why:
+            self.store.remark(f"{batch.why} ({batch.source.path})", tag)
+        elif batch.mark == "gap":
             self.store.remark(f"{size(batch.lost / 1024)} could not be read and are missing here", tag)
         elif batch.mark == "dropped":
             self.dropped += batch.lost

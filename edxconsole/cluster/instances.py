@@ -199,6 +199,16 @@ def _judge_restarts(case: _Case) -> None:
             )
 
 
+def _judge_docker_restarts(case: _Case) -> None:
+    """Docker counts its restarts: a container that runs for a moment between two of them is not well."""
+    for unit in case.units:
+        count = unit.container.restarts if unit.container else 0
+        since = (unit.since or 0.0) - case.seen.skew
+        if unit.health is UnitHealth.RUNNING and count >= LOOP and case.seen.now - since < LOOP_OVER:
+            text = f"starting again: Docker has restarted {unit.name} {count} times, last a moment ago"
+            case.say(unit.kind, State.DEGRADED, text)
+
+
 def _judge_loop(case: _Case) -> None:
     """One steady state for what keeps restarting; each moment of it would be another one."""
     for unit in case.units:
@@ -300,6 +310,7 @@ _JUDGES: tuple[Callable[[_Case], None], ...] = (
     _judge_units,
     _judge_processes,
     _judge_restarts,
+    _judge_docker_restarts,
     _judge_listeners,
     _judge_health,
     _judge_loop,

@@ -8,6 +8,9 @@ from enum import StrEnum
 CONTAINERS = "docker"
 """the Unit.kind of containers: what runs in them has its ports, files and programs to itself"""
 
+CONTAINER_LOG = "docker:"
+"""begins what stands in Unit.log_paths for a container's own output: "docker:tutor_local:lms" """
+
 
 class UnitHealth(StrEnum):
     """A manager's own word for a unit, folded to what an operator needs. RUNNING is not "healthy"."""
@@ -43,6 +46,26 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """What Docker tells of a container, as numbers and its own words."""
+
+    id: str
+    """the first 12 digits, as `docker ps` shows it"""
+    image: str
+    status: str
+    """created, running, paused, restarting, removing, exited, dead"""
+    health: str = ""
+    """of its own health check: starting, healthy, unhealthy; "" when it has none"""
+    exit_code: int | None = None
+    """None while it runs, and before it ever ran"""
+    oom_killed: bool = False
+    restarts: int = 0
+    """by Docker itself, since an operator started it"""
+    policy: str = ""
+    """restart policy: no, always, unless-stopped, on-failure"""
+
+
+@dataclass(frozen=True, slots=True)
 class Unit:
     """One program or unit of one manager on one host, as last observed."""
 
@@ -61,8 +84,10 @@ class Unit:
     detail: str = ""
     """spawn error, exit status, sub-state: what the manager says of it, sanitised"""
     log_paths: tuple[str, ...] = ()
+    """files, or CONTAINER_LOG and its name"""
     aliases: tuple[str, ...] = ()
     """other names its manager knows it by ("redis.service"); it is listed under `name` only"""
+    container: ContainerFacts | None = None
 
     @property
     def kind(self) -> str:

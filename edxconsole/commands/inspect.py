@@ -17,7 +17,7 @@ from edxconsole.commands.output import Cell, Printer, ago, print_json
 from edxconsole.engine import Engine
 from edxconsole.errors import TransportError, UsageError
 from edxconsole.inspect.model import Inspection, Missing, Section, Table, Value
-from edxconsole.inspect.registry import INSPECTORS
+from edxconsole.inspect.registry import INSPECTORS, inspectable
 
 LOST = "everything"
 """what is missing when a host was lost while it was looked at"""
@@ -30,8 +30,8 @@ _BYTES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 def inspect(selectors: tuple[str, ...], hosts: Path | None, timeout: float, as_json: bool) -> int:
     """Open components up: what they are made of, what they were told, what is found.
 
-    For nginx, lms, cms, edxapp_worker, xqueue, supervisor, memcached, redis, rabbitmq and mysql.
-    Nothing is changed.
+    For nginx, lms, cms, edxapp_worker, xqueue, supervisor, memcached, redis, rabbitmq and mysql, and for
+    all that runs in containers. Nothing is changed.
     Exit status: 0 nothing to look at, 1 something is, 3 a host can't be reached.
     """
     opened = open_cluster(hosts, selectors)
@@ -42,7 +42,7 @@ def inspect(selectors: tuple[str, ...], hosts: Path | None, timeout: float, as_j
             i.component
             for h in shown
             for i in h.instances
-            if i.component not in INSPECTORS and opened.means(h.name, i.component)
+            if i.component not in inspectable(h) and opened.means(h.name, i.component)
         }
     )
     code = exit_status(shown, any(i.findings for i in found))
@@ -89,10 +89,9 @@ async def _inspect(opened: Opened, timeout: float) -> tuple[ClusterSnapshot, lis
 
 async def _of_host(engine: Engine, opened: Opened, snapshot: ClusterSnapshot, host: str) -> list[Inspection]:
     """One after the other: commands share the one session that the probe leaves."""
-    meant = {i.component for i in snapshot.hosts[host].instances if opened.means(host, i.component)}
     found = []
-    for component in INSPECTORS:
-        if component in meant:
+    for component in inspectable(snapshot.hosts[host]):
+        if opened.means(host, component):
             try:
                 found.append(await engine.inspect(host, component))
             except TransportError as error:

@@ -8,12 +8,13 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from edxconsole.cluster.model import HostSnapshot, State
-from edxconsole.cluster.text import clean_text
+from edxconsole.cluster.text import clean_line, clean_text
 from edxconsole.commands.observing import exit_status, silent_hosts
 from edxconsole.commands.opening import Opened, open_cluster, open_engine
 from edxconsole.commands.options import reading, run
@@ -39,14 +40,16 @@ class Wish:
     pattern: re.Pattern[str] | None
     personal: bool
     list_only: bool
+    times: bool
     as_json: bool
 
 
 class _Sink:
     """Prints batches: a gutter that says where a line is from, or one JSON object per line."""
 
-    def __init__(self, sources: list[LogSource], pattern: re.Pattern[str] | None, as_json: bool) -> None:
-        self._out, self._pattern, self._json = Printer(), pattern, as_json
+    def __init__(self, sources: list[LogSource], wish: Wish) -> None:
+        self._out, self._pattern, self._json = Printer(), wish.pattern, wish.as_json
+        self._times = wish.times
         self._gutter = max((len(_where(s)) for s in sources), default=0)
         self.heard: set[tuple[str, str]] = set()
 
@@ -54,36 +57,46 @@ class _Sink:
         self.heard.add((batch.source.host, batch.source.path))
         if batch.mark and batch.mark != "start":
             self._mark(batch)
-        for line in batch.data.splitlines():
+        lines = batch.data.split("\n")[:-1] if batch.times else batch.data.splitlines()
+        for line, at in zip(lines, batch.times or [None] * len(lines), strict=True):
             if self._pattern is None or self._pattern.search(line[:MAX_LINE]):
-                self._line(batch, line[:MAX_LINE])
+                self._line(batch, line[:MAX_LINE], at)
 
-    def _line(self, batch: LogBatch, line: str) -> None:
+    def _line(self, batch: LogBatch, line: str, at: float | None) -> None:
         if self._json:
-            self._object(batch, {"line": mask(line)})
-        else:
-            text = mask(clean_text(line).replace("\n", " "))
-            self._out.line(f"{_where(batch.source):<{self._gutter}}  {text}")
+            self._object(batch, {"line": mask(line)}, at)
+            return
+        when = f"{clock(at)}  " if at is not None and self._times else ""
+        text = mask(clean_text(line).replace("\n", " "))
+        self._out.line(f"{_where(batch.source):<{self._gutter}}  {when}{text}")
 
     def _mark(self, batch: LogBatch) -> None:
         """What happened to the file, where it happened; losses are counted."""
         if self._json:
-            self._object(batch, {"mark": batch.mark, "lost": batch.lost})
+            self._object(batch, {"mark": batch.mark, "lost": batch.lost, "why": batch.why})
             return
         unit = "lines" if batch.mark == "dropped" else "bytes"
         lost = f", {batch.lost} {unit} lost" if batch.lost else ""
+        lost += f": {clean_line(batch.why)}" if batch.why else ""
         self._out.line(
             f"{_where(batch.source):<{self._gutter}}  -- {batch.source.path}: {batch.mark}{lost} --"
         )
 
-    def _object(self, batch: LogBatch, body: dict[str, object]) -> None:
+    def _object(self, batch: LogBatch, body: dict[str, object], at: float | None = None) -> None:
         source = batch.source
         head = {"schema": SCHEMA, "kind": "log", "host": source.host, "path": source.path}
-        json.dump({**head, "component": source.component, "at": batch.at, **body}, sys.stdout)
+        json.dump(
+            {**head, "component": source.component, "at": batch.at if at is None else at, **body}, sys.stdout
+        )
         print()
 
     def flush(self) -> None:
         sys.stdout.flush()
+
+
+def clock(at: float) -> str:
+    """A moment as this console's clock shows it, to the millisecond."""
+    return datetime.fromtimestamp(at).isoformat(sep=" ", timespec="milliseconds")
 
 
 def _where(source: LogSource) -> str:
@@ -103,6 +116,7 @@ def _where(source: LogSource) -> str:
 )
 @click.option("--grep", metavar="REGEX", help="Only lines that match.")
 @click.option("--personal", is_flag=True, help="Logs with personal data too (tracking.log).")
+@click.option("-t", "--times", is_flag=True, help="The time of each line that Docker tells one of.")
 @click.option("--list", "list_only", is_flag=True, help="Only list the files.")
 @reading
 def logs(
@@ -112,6 +126,7 @@ def logs(
     grep: str | None,
     personal: bool,
     list_only: bool,
+    times: bool,
     hosts: Path | None,
     timeout: float,
     as_json: bool,
@@ -125,7 +140,7 @@ def logs(
     except re.error as error:
         raise UsageError(f"--grep {grep!r} is no regular expression: {error}") from error
     opened = open_cluster(hosts, selectors)
-    return run(_logs(opened, Wish(timeout, follow, lines, pattern, personal, list_only, as_json)))
+    return run(_logs(opened, Wish(timeout, follow, lines, pattern, personal, list_only, times, as_json)))
 
 
 async def _logs(opened: Opened, wish: Wish) -> int:
@@ -140,7 +155,7 @@ async def _logs(opened: Opened, wish: Wish) -> int:
         if wish.list_only:
             _list(sources, wish.as_json)
         elif sources:
-            sink = _Sink(sources, wish.pattern, wish.as_json)
+            sink = _Sink(sources, wish)
             await _pour(engine, sources, sink, wish.lines, None if wish.follow else wish.timeout)
         return exit_status(shown, wrong=False)
 

@@ -105,6 +105,26 @@ def unit_json(host: str, unit: Unit, component: str) -> dict[str, Any]:
     }
 
 
+def container_json(host: str, unit: Unit, component: str) -> dict[str, Any]:
+    """One container of a compose project: a unit, and what Docker tells beside its state."""
+    told = unit.container
+    return {
+        **unit_json(host, unit, component),
+        "container": None
+        if told is None
+        else {
+            "id": told.id,
+            "image": told.image,
+            "status": told.status,
+            "health": told.health,
+            "exit_code": told.exit_code,
+            "oom_killed": told.oom_killed,
+            "restarts": told.restarts,
+            "restart_policy": told.policy,
+        },
+    }
+
+
 def supervisor_json(host: str, info: SupervisorInfo) -> dict[str, Any]:
     """One supervisord, without its programs."""
     return {

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
+from edxconsole.catalog.matching import component_of_unit
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Instance, State
+from edxconsole.cluster.units import CONTAINERS
 from edxconsole.commands.observing import exit_status, is_wrong, observe, silent_hosts
 from edxconsole.commands.opening import Opened, open_cluster
 from edxconsole.commands.options import reading, run
 from edxconsole.commands.output import Cell, Printer, ago, count, print_json
-from edxconsole.commands.plain import host_json, instance_json, problem_json
+from edxconsole.commands.plain import container_json, host_json, instance_json, problem_json
 
 
 @click.command()
@@ -59,8 +63,18 @@ def _print_json(
         "problems": [problem_json(snapshot.problems[i]) for i in _problems(opened, snapshot)],
         "hosts": [host_json(h) for h in shown],
         "instances": [instance_json(i) for i in instances],
+        "containers": list(_containers(opened, shown)),
     }
     print_json("status", body)
+
+
+def _containers(opened: Opened, shown: list[HostSnapshot]) -> Iterator[dict[str, Any]]:
+    """Every container of a compose project that was asked for."""
+    for host in shown:
+        for unit in host.units.values():
+            component = component_of_unit(opened.catalog, unit.kind, unit.name, unit.aliases)
+            if unit.kind == CONTAINERS and opened.means(host.name, component):
+                yield container_json(host.name, unit, component)
 
 
 def _print(

@@ -1,7 +1,7 @@
 """Which commands edxconsole runs through sudo, as sudoers rules. Exactly what the code runs, no more.
 
-The commands are those of transport/relay.py, inspect/rights.py, the catalog's preflights and
-services/{systemd,sysv,hup,supervisor_client}.py.
+The commands are those of transport/relay.py (to the sockets of supervisord and of Docker), inspect/rights.py,
+the catalog's preflights and services/{systemd,sysv,hup,supervisor_client}.py.
 
 In sudoers a ':' , ',' , '=' or '\\' in an argument is escaped.
 """
@@ -18,6 +18,7 @@ from edxconsole.inventory.model import Inventory
 
 SUPERVISOR_SOCKET = "/edx/var/supervisor/supervisor.sock"
 SUPERVISOR_CONFIG = "/edx/app/supervisor/supervisord.conf"
+DOCKER_SOCKET = "/var/run/docker.sock"
 WEB_USER = "www-data"
 PROBE = "/usr/bin/python3"
 
@@ -46,7 +47,7 @@ def rules_for(
     """The rules for these hosts. Where `expect:` says what runs on them, only for that."""
     expected = set().union(*(inventory.expected_on(host) for host in hosts))
     components = [c for c in catalog.components.values() if not expected or c.id in expected]
-    rules = list(_looking(components))
+    rules = [*_looking(components), *_docker(components)]
     if not read_only:
         rules += _changing(components)
     return list(dict.fromkeys(rules))
@@ -75,6 +76,19 @@ def _looking(components: Iterable[Component]) -> Iterable[Rule]:
         "console says what it can't see"
     )
     yield Rule("root", PROBE, why, optional=True)
+
+
+def _docker(components: Iterable[Component]) -> Iterable[Rule]:
+    """Where containers of a compose project are expected, or what runs there is not known."""
+    if not any(c.managers.compose for c in components):
+        return
+    why = (
+        "see and control containers (Tutor) through Docker's socket. This equals root, as the group docker "
+        "does; for a login that is in neither, the console says what it can't see"
+    )
+    socket = escape(DOCKER_SOCKET)
+    yield Rule("root", rf"/usr/bin/socat -d -d -t3600 - UNIX-CONNECT\:{socket}", why, optional=True)
+    yield Rule("root", f"/usr/bin/nc -N -U {socket}", why, optional=True)
 
 
 def _changing(components: Iterable[Component]) -> Iterable[Rule]:

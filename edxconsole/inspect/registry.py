@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from edxconsole.catalog.model import Catalog
+from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import HostSnapshot
 from edxconsole.errors import UsageError
+from edxconsole.inspect.container import inspect_container
 from edxconsole.inspect.edxapp import inspect_edxapp
 from edxconsole.inspect.gunicorn import inspect_gunicorn
 from edxconsole.inspect.memcached import inspect_memcached
@@ -52,6 +54,12 @@ DEADLINE = 60.0
 """seconds for one inspection, above the deadlines of its single steps"""
 
 
+def inspectable(host: HostSnapshot) -> list[str]:
+    """What was seen on a host and can be inspected: INSPECTORS has it, or it runs in containers."""
+    here = {i.component: contained(host, i) for i in host.instances}
+    return [*(c for c in INSPECTORS if c in here), *(c for c in here if here[c] and c not in INSPECTORS)]
+
+
 async def inspect_component(
     transport: Transport,
     host: HostSnapshot,
@@ -67,15 +75,19 @@ async def inspect_component(
     ConnectionLost when the host is gone.
     """
     known, inspector = catalog.get(component), INSPECTORS.get(component)
-    if known is None or inspector is None:
+    instance = next((i for i in host.instances if i.component == component), None)
+    inside = instance is not None and contained(host, instance)
+    if known is None or (inspector is None and not inside):
         raise UsageError(
             f"{component} has no inspector", remedy=f"there are those of {', '.join(sorted(INSPECTORS))}"
         )
-    instance = next((i for i in host.instances if i.component == component), None)
+    sight = Sight(transport, host, known, instance, sudo=sudo)
     report = Report()
     try:
         async with asyncio.timeout(deadline):
-            await inspector(Sight(transport, host, known, instance, sudo=sudo), report)
+            await inspect_container(sight, report)
+            if inspector is not None:
+                await inspector(sight, report)
     except TimeoutError:
         report.missing(
             "the rest", f"{component} was not told within {deadline:g} s", "look at the host's load"

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LogSource:
-    """One file (or glob, already resolved) on one host."""
+    """One file (or glob, already resolved) on one host, or the output of a container there."""
 
     host: str
     path: str
+    """of a file; CONTAINER_LOG and the unit's name for a container"""
     component: str = ""
     name: str = ""
     """short name for gutters: "lms-stderr", "nginx access" """
@@ -27,7 +28,8 @@ class LogBatch:
 
     `at`: when the newest byte was read on the host, console clock (epoch s). `mark`: "", or one of
     start, rotated, truncated, gap, missing, denied, back, dropped, disconnected, resumed.
-    `lost`: bytes (lines for "dropped") known to be lost.
+    `lost`: bytes (lines for "dropped") known to be lost. `why`: one sentence to a mark, where there is
+    more to say. `times`: of each line, console clock, where the source tells them.
     """
 
     source: LogSource
@@ -35,6 +37,8 @@ class LogBatch:
     data: str = ""
     mark: str = ""
     lost: int = 0
+    why: str = ""
+    times: tuple[float, ...] = ()
 
 
 class LogFeed:

@@ -1,5 +1,5 @@
-"""Which log files there are to follow: what the catalog knows of components seen on a host, and
-what supervisord writes the output of its programs to."""
+"""Which logs there are to follow: what the catalog knows of components seen on a host, what supervisord
+writes the output of its programs to, and what containers print."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edxconsole.catalog.matching import component_of_unit
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, State
-from edxconsole.cluster.units import Unit
+from edxconsole.cluster.units import CONTAINER_LOG, Unit
 from edxconsole.logs.model import LogSource
 
 
@@ -62,12 +62,16 @@ def _of_units(catalog: Catalog, host: HostSnapshot) -> Iterator[LogSource]:
 
 def _format(catalog: Catalog, component: str, path: str) -> str:
     known = catalog.get(component)
+    if path.startswith(CONTAINER_LOG):
+        return known.tutor.stdout if known is not None and known.tutor is not None else "plain"
     specs = known.logs if known is not None else ()
     return next((s.format for s in specs if fnmatchcase(path, s.path)), "plain")
 
 
 def _short(unit: Unit, path: str) -> str:
-    """ "lms-stderr": the program without its group, and which of its streams."""
-    name = path.rpartition("/")[2].removesuffix(".log")
+    """ "lms-stderr": the program without its group, and which of its streams; "lms" for a container."""
     program = unit.name.rpartition(":")[2]
+    if path.startswith(CONTAINER_LOG):
+        return program
+    name = path.rpartition("/")[2].removesuffix(".log")
     return name if name.startswith(program) else f"{program} {name}"

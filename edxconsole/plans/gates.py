@@ -41,8 +41,19 @@ def before_act(host: HostSnapshot, step: Step, unit: Unit, component: Component 
     if not held and component and unit.kind != CONTAINERS:
         held = {s.port for s in component.listeners if s.required and s.port}
     main = step.master.pid or root
-    workers = {(p.pid, p.start) for p in host.processes.values() if main and p.ppid == main}
-    return Acted(time.time(), frozenset(held), frozenset(workers))
+    return Acted(time.time(), frozenset(held), _workers(host, main, unit))
+
+
+def _workers(host: HostSnapshot, main: int | None, unit: Unit) -> frozenset[tuple[int, int]]:
+    """(pid, start) of the processes below the main one; of a container, whose first process may be an
+    init or a shell, those that have none below themselves."""
+    if not main:
+        return frozenset()
+    if unit.kind != CONTAINERS:
+        return frozenset((p.pid, p.start) for p in host.processes.values() if p.ppid == main)
+    tree = [p for p in host.processes.values() if p.pid != main and descends(p.pid, main, host.processes)]
+    parents = {p.ppid for p in tree}
+    return frozenset((p.pid, p.start) for p in tree if p.pid not in parents)
 
 
 async def try_gates(port: EnginePort, step: Step, acted: Acted) -> tuple[list[GateResult], Unit]:
@@ -101,10 +112,12 @@ def _reloaded(host: HostSnapshot, step: Step, acted: Acted, unit: Unit) -> tuple
     gone = step.method == "hup-master" and (main is None or main.identity != step.master)
     if gone or unit.identity != step.before:
         return False, f"the main process of {step.before} is gone: what it was to load broke it"
-    workers = {(p.pid, p.start) for p in host.processes.values() if main and p.ppid == main.pid}
+    workers = _workers(host, main.pid if main else None, unit)
     new, old = len(workers - acted.workers), len(workers & acted.workers)
     if acted.workers and new < len(acted.workers):
         return False, f"{new} new workers, {old} old ones: it did not take the new configuration"
+    if not acted.workers and not new:
+        return True, f"same process {main.pid if main else step.before}, its workers are not visible"
     return True, f"same process {main.pid if main else step.before}, {new} new workers" + (
         f", {old} old finishing" if old else ""
     )

@@ -83,9 +83,7 @@ def _step(catalog: Catalog, host: HostSnapshot, target: Target, verb: Verb, comm
     if target.component == "supervisor":
         raise UsageError(SUPERVISOR_REFUSAL, host=host.name)
     contained = target.unit.kind == CONTAINERS
-    if contained and verb is Verb.RELOAD:
-        raise UsageError(f"{target.unit.name} can't reload: {NO_RELOAD}", host=host.name)
-    spec = _action(component, verb)
+    spec = _contained(component, verb) if contained else _action(component, verb)
     if spec.method == "none":
         raise UsageError(f"{target.unit.name} can't {verb.value}: {spec.what}", host=host.name)
     method = _method(spec.method, component, target.unit, verb)
@@ -132,6 +130,18 @@ def restarts_by_itself(host: HostSnapshot, unit: Unit) -> bool:
 def _action(component: Component | None, verb: Verb) -> ActionSpec:
     spec: ActionSpec | None = getattr(component.actions, verb.value) if component else None
     return spec or ActionSpec(what=f"{verb.value} as its manager does it")
+
+
+def _contained(component: Component | None, verb: Verb) -> ActionSpec:
+    """Its reload is a program in its container, where the catalog knows one."""
+    spec = _action(component, verb)
+    if verb is not Verb.RELOAD:
+        return spec
+    argv = component.tutor.reload if component and component.tutor else ()
+    if not argv:
+        return ActionSpec(what=NO_RELOAD, method="none")
+    what = f"{argv[0]} in its container, as its user"
+    return spec.model_copy(update={"what": what, "method": "manager"})
 
 
 def _find_master(host: HostSnapshot, unit: Unit, component: Component) -> Process:

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edxconsole.catalog.matching import component_of_unit
-from edxconsole.catalog.model import DOCKER_GRACE, Catalog
-from edxconsole.cluster.text import clean_line
+from edxconsole.catalog.model import DOCKER_GRACE, Catalog, Component
+from edxconsole.cluster.text import clean_line, last_lines
 from edxconsole.cluster.units import Unit, UnitHealth
-from edxconsole.errors import ActFailed, ServiceFault, ServiceUnavailable, UnitUnknown
+from edxconsole.errors import ActFailed, NotUnderstood, ServiceFault, ServiceUnavailable, UnitUnknown
 from edxconsole.services.base import ActOutcome, Capabilities, Permit, Verb, no_phase
 from edxconsole.services.docker_client import SOCKET, DockerClient
 from edxconsole.services.docker_units import MANAGER, Container, by_name, chosen, places_of
 from edxconsole.services.guard import check_identity, check_permit
 from edxconsole.transport.base import Transport, UnixEndpoint
 
-VERBS = frozenset({Verb.START, Verb.STOP, Verb.RESTART})
-NO_RELOAD = "Docker can't reload what runs in a container; restart it"
+VERBS = frozenset(Verb)
+NO_RELOAD = "nothing in its container reloads it; restart it"
 AS_ROOT = ", which makes this login as good as root"
 ENDED = frozenset({UnitHealth.STOPPED, UnitHealth.EXITED})
 
@@ -66,13 +66,15 @@ class DockerManager:
             version = await self._client.version()
             own = not self._client.relayed and self._transport.info.user != "root"
             route = self._client.route + (AS_ROOT if own else "")
-            return Capabilities(version, VERBS, route, {Verb.RELOAD: NO_RELOAD})
+            return Capabilities(version, VERBS, route)
         finally:
             await self._release()
 
     def command(self, name: str, verb: Verb) -> str:
         """As `docker` would be told; it is Docker's API that is called."""
         seen = self._seen.get(name)
+        if verb is Verb.RELOAD:
+            return f"docker exec {seen.name if seen else name} {' '.join(self._reload(name))}"
         grace = self._grace(name, verb)
         wait = f" --time {grace}" if grace is not None else ""
         return f"docker {verb}{wait} {seen.name if seen else name}"
@@ -90,15 +92,16 @@ class DockerManager:
 
         Raises:
             NotConfirmed, IdentityDrift, UnitUnknown: nothing was done.
-            ServiceFault: there is no reload, it is frozen, or Docker refused.
+            ServiceFault: the catalog knows no reload of it, it is frozen, or Docker refused.
             PermissionMissing: its socket may not be opened.
-            ActFailed: the wrong state after it, or the deadline passed (Docker goes on then).
+            ActFailed: the wrong state after it, what reloads it ended with another status than 0, or the
+                deadline passed (Docker goes on then).
         """
         check_permit(permit, host=self._transport.host_name, unit=name, verb=verb)
-        if verb not in VERBS:
-            raise ServiceFault(f"{name} has no reload", host=permit.host, remedy=NO_RELOAD)
         try:
             before = await self._container(name)
+            if verb is Verb.RELOAD:
+                return await self._reloaded(before, permit, deadline)
             if _already(before.unit, verb):
                 return permit.outcome(f"it was {before.unit.word} already", already=True)
             check_identity(permit, before.unit.identity)
@@ -132,6 +135,38 @@ class DockerManager:
                 remedy="look at it again before acting again",
             ) from error
 
+    async def _reloaded(self, container: Container, permit: Permit, deadline: float) -> ActOutcome:
+        """Run what the catalog says reloads it, in its container, to its end."""
+        name, host = container.unit.name, permit.host
+        argv = self._reload(name)
+        if not argv:
+            raise ServiceFault(f"{name} has no reload", host=host, remedy=NO_RELOAD)
+        check_identity(permit, container.unit.identity)
+        self._check_frozen(container)
+        try:
+            status, printed = await self._client.execute(container.id, argv, deadline)
+        except (ServiceUnavailable, NotUnderstood) as error:
+            raise ActFailed(
+                f"reload {name}: {argv[0]} was started there: {error.cause}",
+                host=host,
+                remedy="look at it again before acting again",
+            ) from error
+        said = last_lines(printed.encode(), 2, 160)
+        if status != 0:
+            cause = f"reload {name}: {argv[0]} ended with status {status}"
+            raise ActFailed(f"{cause}: {said}" if said else cause, host=host, remedy="read its log")
+        return permit.outcome(f"{argv[0]} ended with status 0" + (f": {said}" if said else ""))
+
+    def _reload(self, name: str) -> tuple[str, ...]:
+        """The program that reloads it within its container; () where the catalog knows of none."""
+        component = self._component(name)
+        return component.tutor.reload if component and component.tutor else ()
+
+    def _component(self, name: str) -> Component | None:
+        seen = self._seen.get(name)
+        services = (seen.place.service,) if seen else tuple(place.service for place in places_of(name))
+        return self._catalog.get(component_of_unit(self._catalog, MANAGER, name, services))
+
     def _check_frozen(self, container: Container) -> None:
         """A frozen process does not see TERM: after the grace it would be killed."""
         if container.unit.word == "paused":
@@ -163,8 +198,7 @@ class DockerManager:
         own = (seen.stop_timeout if seen else None) or 0
         if own < 0:
             return own
-        services = (seen.place.service,) if seen else tuple(place.service for place in places_of(name))
-        component = self._catalog.get(component_of_unit(self._catalog, MANAGER, name, services))
+        component = self._component(name)
         needs = component.tutor.grace if component and component.tutor else DOCKER_GRACE
         return max(own, int(needs) if needs > DOCKER_GRACE else 0) or None
 

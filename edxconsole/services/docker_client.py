@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from edxconsole.cluster.text import clean_line
 from edxconsole.errors import PermissionMissing, ServiceFault, ServiceUnavailable, StreamRefused, UnitUnknown
 from edxconsole.services.docker_projects import Project, projects_of
+from edxconsole.services.docker_stats import Usage, to_usage
+from edxconsole.services.docker_streams import Frames
 from edxconsole.services.docker_units import (
     PROJECT,
     SERVICE,
@@ -23,10 +25,12 @@ from edxconsole.services.docker_units import (
     Place,
     as_map,
     container_id,
+    number,
     place_of,
     text,
     to_container,
 )
+from edxconsole.services.docker_words import decoded, fault, nonsense, refused, silent
 from edxconsole.transport.base import Transport, UnixEndpoint
 
 if TYPE_CHECKING:
@@ -37,6 +41,10 @@ TIMEOUT = 5.0
 MAX_LIST = 2 * 1024 * 1024
 MAX_ONE = 512 * 1024
 MAX_CONTAINERS = 300
+MAX_PRINTED = 4096
+"""bytes kept of the end of what a program in a container prints"""
+PAUSES = (0.05, 0.2, 0.5, 1.0)
+"""seconds until Docker has noted the end of a program whose output has ended"""
 AT_ONCE = 3
 """containers inspected at the same time"""
 MATTERS = (
@@ -46,15 +54,16 @@ MATTERS = (
 
 
 class DockerClient:
-    """Speaks to dockerd. Nothing is connected before the first call.
+    """Speaks to dockerd, on at most so many `connections`. Nothing is connected before the first call.
 
     Every call raises ServiceUnavailable, PermissionMissing when the socket may not be opened, and
     ConnectionLost.
     """
 
-    def __init__(self, transport: Transport, socket: UnixEndpoint = SOCKET) -> None:
+    def __init__(self, transport: Transport, socket: UnixEndpoint = SOCKET, *, connections: int = 4) -> None:
         self._transport = transport
         self._socket = socket
+        self._connections = connections
         self._http: HostHttp | None = None
         self.left_out = 0
         """containers beyond MAX_CONTAINERS as of the last list of all"""
@@ -74,7 +83,7 @@ class DockerClient:
         """Whether it is there and answers."""
         answer = await self._ask("GET", "/_ping")
         if answer.body.strip() != b"OK":
-            raise self._said(_nonsense())
+            raise silent(nonsense(), self._socket, self._transport.host_name)
 
     async def version(self) -> str:
         return clean_line(text(as_map(await self._get("/version")), "Version"), 40)
@@ -96,7 +105,7 @@ class DockerClient:
         params = {"all": "1", "filters": json.dumps({"label": [PROJECT]})}
         told = await self._get("/containers/json", params, limit=MAX_LIST)
         if not isinstance(told, list):
-            raise self._said(_nonsense())
+            raise silent(nonsense(), self._socket, self._transport.host_name)
         return projects_of(told)
 
     async def container(self, ident: str) -> Container | None:
@@ -125,17 +134,63 @@ class DockerClient:
         """
         filters = json.dumps({"type": ["container"], "event": list(MATTERS), "label": [PROJECT]})
         http = await self._connected()
-        try:
+        with self._told():
             async with aclosing(http.lines("/events", {"filters": filters}, timeout=TIMEOUT)) as lines:
                 async for line in lines:
                     if line is None:
                         yield None
                     elif line.strip():
                         yield self._who(line)
-        except StreamRefused as error:
-            raise self._refused(error) from error
-        except ServiceUnavailable as error:
-            raise self._said(error) from error
+
+    async def logs(
+        self, ident: str, *, follow: bool, tail: int | None = None, since: int | None = None
+    ) -> AsyncGenerator[bytes]:
+        """The bytes of a container's log with times, for docker_streams.LogLines; first b"", when it begins.
+
+        Must be closed. Ends with the container where it follows, else with the log.
+
+        Args:
+            tail: the last so many lines; None for all.
+            since: only what is not older, nanoseconds since 1970.
+
+        Raises: UnitUnknown; ServiceFault (501) when its logging driver can't be read.
+        """
+        params = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": str(int(follow))}
+        params["tail"] = "all" if tail is None else str(tail)
+        if since is not None:
+            params["since"] = f"{since // 10**9}.{since % 10**9:09d}"
+        async with aclosing(self._parts("GET", f"/containers/{ident}/logs", params)) as parts:
+            async for part in parts:
+                yield part
+
+    async def execute(self, ident: str, argv: Sequence[str], timeout: float) -> tuple[int, str]:
+        """Run a program in a container as its user, to its end: exit status and the end of what it printed.
+
+        Made once, never repeated. Raises ServiceUnavailable when it does not end in time: it goes on then.
+        """
+        wish = {"AttachStdout": True, "AttachStderr": True, "Tty": False, "Cmd": list(argv)}
+        made = container_id(as_map(await self._get(f"/containers/{ident}/exec", body=wish)).get("Id"))
+        if made is None:
+            raise silent(nonsense(), self._socket, self._transport.host_name)
+        try:
+            async with asyncio.timeout(timeout):
+                printed = await self._printed(f"/exec/{made}/start")
+        except TimeoutError as error:
+            raise ServiceUnavailable(
+                f"it did not end within {timeout:g} s", host=self._transport.host_name
+            ) from error
+        for pause in (*PAUSES, None):
+            ended = as_map(await self._get(f"/exec/{made}/json"))
+            if ended.get("Running") is False and isinstance(ended.get("ExitCode"), int):
+                return number(ended, "ExitCode"), printed
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise ServiceUnavailable("its exit status is not known", host=self._transport.host_name)
+
+    async def stats(self, ident: str) -> Usage:
+        """What a container uses now: one answer, for which Docker measures a second or two."""
+        params = {"stream": "false"}
+        return to_usage(as_map(await self._get(f"/containers/{ident}/stats", params)))
 
     async def close(self) -> None:
         if self._http is not None:
@@ -144,10 +199,10 @@ class DockerClient:
 
     @staticmethod
     def _who(line: bytes) -> str:
-        event = as_map(_decoded(line))
+        event = as_map(decoded(line))
         ident = container_id(as_map(event.get("Actor")).get("ID")) or container_id(event.get("id"))
         if ident is None:
-            raise _nonsense()
+            raise nonsense()
         return ident
 
     async def _ids(self, place: Place | None) -> list[str]:
@@ -155,7 +210,7 @@ class DockerClient:
         params = {"all": "1", "filters": json.dumps({"label": labels})}
         told = await self._get("/containers/json", params, limit=MAX_LIST)
         if not isinstance(told, list):
-            raise self._said(_nonsense())
+            raise silent(nonsense(), self._socket, self._transport.host_name)
         listed = (as_map(entry) for entry in told)
         ids = [container_id(e.get("Id")) for e in listed if place_of(e.get("Labels")) is not None]
         known = [ident for ident in ids if ident is not None]
@@ -163,14 +218,40 @@ class DockerClient:
             self.left_out = max(0, len(known) - MAX_CONTAINERS)
         return known[:MAX_CONTAINERS]
 
+    async def _printed(self, path: str) -> str:
+        """The last of what a program prints, until it ends."""
+        frames, end = Frames(), b""
+        async with aclosing(self._parts("POST", path, body={"Detach": False, "Tty": False})) as parts:
+            async for part in parts:
+                for _, message in frames.feed(part):
+                    end = (end + message)[-MAX_PRINTED:]
+        return end.decode("utf-8", "replace")
+
+    async def _parts(
+        self, method: str, path: str, params: Mapping[str, str] | None = None, *, body: object = None
+    ) -> AsyncGenerator[bytes]:
+        http = await self._connected()
+        with self._told():
+            try:
+                async with aclosing(http.parts(method, path, params, timeout=TIMEOUT, body=body)) as parts:
+                    async for part in parts:
+                        yield part
+            except ServiceFault as error:
+                raise fault(error.code, error.cause.encode(), self._transport.host_name) from error
+
     async def _get(
-        self, path: str, params: Mapping[str, str] | None = None, *, limit: int = MAX_ONE
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        limit: int = MAX_ONE,
+        body: object = None,
     ) -> object:
-        answer = await self._ask("GET", path, params, limit=limit)
-        try:
-            return _decoded(answer.body)
-        except ServiceUnavailable as error:
-            raise self._said(error) from error
+        """The JSON of an answer; a `body` makes it a POST."""
+        method = "GET" if body is None else "POST"
+        answer = await self._ask(method, path, params, limit=limit, body=body)
+        with self._told():
+            return decoded(answer.body)
 
     async def _ask(
         self,
@@ -180,61 +261,30 @@ class DockerClient:
         *,
         timeout: float | None = None,
         limit: int = MAX_ONE,
+        body: object = None,
     ) -> Answer:
         http = await self._connected()
-        try:
-            answer = await http.ask(method, path, params, timeout=timeout or TIMEOUT, limit=limit)
-        except StreamRefused as error:
-            raise self._refused(error) from error
-        except ServiceUnavailable as error:
-            raise self._said(error) from error
+        with self._told():
+            answer = await http.ask(method, path, params, timeout=timeout or TIMEOUT, limit=limit, body=body)
         if answer.status >= 400:
-            raise self._fault(answer)
+            raise fault(answer.status, answer.body, self._transport.host_name)
         return answer
 
     async def _connected(self) -> HostHttp:
         if self._http is None:
             module = await asyncio.to_thread(importlib.import_module, "edxconsole.services.host_http")
-            made: HostHttp = module.HostHttp(self._transport, self._socket)
+            made: HostHttp = module.HostHttp(self._transport, self._socket, connections=self._connections)
             # Somebody else may have been quicker while it was imported.
             self._http = self._http or made
         return self._http
 
-    def _fault(self, answer: Answer) -> Exception:
-        try:
-            said = text(as_map(_decoded(answer.body)), "message")
-        except ServiceUnavailable:
-            said = ""
-        cause = f"Docker says: {clean_line(said, 200) or f'HTTP status {answer.status}'}"
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the stream and of HTTP, told as Docker's."""
         host = self._transport.host_name
-        if answer.status == 404:
-            return UnitUnknown(cause, host=host)
-        if answer.status in (401, 403):
-            return PermissionMissing(cause, host=host, remedy="see its authorization plugin")
-        return ServiceFault(cause, code=answer.status, host=host)
-
-    def _refused(self, error: StreamRefused) -> PermissionMissing | ServiceUnavailable:
-        """Why the socket can't be opened; where rights are missing, both ways to them."""
-        host, user = self._transport.host_name, self._transport.info.user or "LOGIN"
-        if error.remedy is not None and "NOPASSWD" in error.remedy:
-            remedy = f"usermod -aG docker {user} there (as good as root), or {error.remedy}"
-            return PermissionMissing(error.cause, host=host, remedy=remedy)
-        return ServiceUnavailable(f"Docker can't be reached: {error.cause}", host=host, remedy=error.remedy)
-
-    def _said(self, error: ServiceUnavailable) -> ServiceUnavailable:
-        cause = f"Docker at {self._socket}: {error.cause}"
-        return ServiceUnavailable(
-            cause, host=self._transport.host_name, remedy="see whether dockerd is stuck"
-        )
-
-
-def _decoded(body: bytes) -> object:
-    try:
-        decoded: object = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise _nonsense() from error
-    return decoded
-
-
-def _nonsense() -> ServiceUnavailable:
-    return ServiceUnavailable("an answer that its API does not give")
+        try:
+            yield
+        except StreamRefused as error:
+            raise refused(error, host, self._transport.info.user or "LOGIN") from error
+        except ServiceUnavailable as error:
+            raise silent(error, self._socket, host) from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edxconsole.cluster.text import clean_line
-from edxconsole.cluster.units import CONTAINERS, Identity, Unit, UnitHealth
+from edxconsole.cluster.units import CONTAINER_LOG, CONTAINERS, ContainerFacts, Identity, Unit, UnitHealth
 
 MANAGER = CONTAINERS
 PROJECT = "com.docker.compose.project"
@@ -55,6 +55,9 @@ class Container:
     created: str
     stop_timeout: int | None = None
     """its own grace, compose's stop_grace_period; None: Docker's 10 s"""
+    tty: bool = False
+    """whether it has a terminal, so that its output comes without frames"""
+    log_driver: str = ""
 
 
 def place_of(labels: object) -> Place | None:
@@ -86,6 +89,8 @@ def to_container(told: Json) -> Container | None:
         unit=_unit(ident, place, told, state),
         created=text(told, "Created")[:40],
         stop_timeout=grace if isinstance(grace, int) and not isinstance(grace, bool) else None,
+        tty=config.get("Tty") is True,
+        log_driver=clean_line(text(as_map(as_map(told.get("HostConfig")).get("LogConfig")), "Type"), 40),
     )
 
 
@@ -129,7 +134,24 @@ def _unit(ident: str, place: Place, told: Json, state: Json) -> Unit:
         identity=Identity(pid=pid, start=started, invocation=ident) if runs else Identity(invocation=ident),
         since=since / 1e9 if since else None,
         detail=_detail(told, state),
+        log_paths=(f"{CONTAINER_LOG}{place}",),
         aliases=(place.service,),
+        container=_facts(ident, told, state, policy),
+    )
+
+
+def _facts(ident: str, told: Json, state: Json, policy: str) -> ContainerFacts:
+    status, health = text(state, "Status"), text(as_map(state.get("Health")), "Status")
+    ended = status in ("exited", "restarting", "dead") or (status == "removing" and not number(state, "Pid"))
+    return ContainerFacts(
+        id=ident[:12],
+        image=clean_line(text(as_map(told.get("Config")), "Image"), 120),
+        status=clean_line(status, 40),
+        health="" if health == "none" else clean_line(health, 40),
+        exit_code=number(state, "ExitCode") if ended else None,
+        oom_killed=state.get("OOMKilled") is True,
+        restarts=number(told, "RestartCount"),
+        policy=clean_line(policy, 40),
     )
 
 
@@ -178,7 +200,8 @@ def _detail(told: Json, state: Json) -> str:
     if text(state, "Status") == "running" and by_check == "unhealthy":
         parts.append("its own health check fails")
     if count := number(told, "RestartCount"):
-        parts.append(f"restarted {count} times by Docker")
+        loop = "in a crash loop, " if text(state, "Status") == "restarting" else ""
+        parts.append(f"{loop}restarted {count} {'time' if count == 1 else 'times'} by Docker")
     return ", ".join(parts)
 
 

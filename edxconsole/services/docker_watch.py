@@ -36,22 +36,29 @@ SOON = 0.02
 
 
 def docker_socket(snapshot: HostSnapshot) -> UnixEndpoint | None:
-    """Where the host's own dockerd listens, None where none is seen: its processes tell."""
-    for process in snapshot.processes.values():
-        if process.comm == "dockerd" and process.uid == 0 and not process.contained:
-            return _told(process)
+    """Where dockerd listens, None where none is seen: its processes tell.
+
+    Root's dockerd, else a rootless one of the login user's own (docs.docker.com/engine/security/rootless).
+    """
+    seen = [p for p in snapshot.processes.values() if p.comm == "dockerd" and not p.contained]
+    for process in seen:
+        if process.uid == 0:
+            return _told(process, SOCKET)
+    for process in seen:
+        if process.user == snapshot.user and snapshot.user:
+            return _told(process, UnixEndpoint(f"/run/user/{process.uid}/docker.sock", snapshot.user))
     return None
 
 
-def _told(process: Process) -> UnixEndpoint:
-    """The first UNIX socket its -H names."""
+def _told(process: Process, usual: UnixEndpoint) -> UnixEndpoint:
+    """The first UNIX socket its -H names, else the usual one."""
     words = list(process.argv)
     for flag, value in zip(words, [*words[1:], ""], strict=True):
         name, _, own = flag.partition("=")
         said = own if own else value
         if name in ("-H", "--host") and said.startswith("unix:///"):
-            return UnixEndpoint(said.removeprefix("unix://"), "root")
-    return SOCKET
+            return UnixEndpoint(said.removeprefix("unix://"), usual.owner)
+    return usual
 
 
 class DockerWatcher:

@@ -8,20 +8,23 @@ a host which has such a service imports this module, in a thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import httpcore
 import httpx
 
-from edxconsole.errors import ServiceUnavailable, TransportError
+from edxconsole.errors import ServiceFault, ServiceUnavailable, TransportError
 from edxconsole.transport.base import Endpoint, Stream, Transport
 
 OPEN_TIMEOUT = 5.0
 MAX_LINE = 256 * 1024
 """bytes of one line of an endless answer"""
+MAX_REFUSAL = 4096
 
 _FAILED = (
     httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.ConnectionNotAvailable,
@@ -72,11 +75,15 @@ class HostHttp:
         *,
         timeout: float,
         limit: int,
+        body: object = None,
     ) -> Answer:
-        """One request and its whole answer, of at most `limit` bytes and `timeout` seconds."""
+        """One request and its whole answer, of at most `limit` bytes and `timeout` seconds.
+
+        `body` is sent as JSON, unless None.
+        """
         try:
             async with asyncio.timeout(timeout):
-                async with self._client.stream(method, path, params=params) as response:
+                async with self._client.stream(method, path, params=params, json=body) as response:
                     parts, size = [], 0
                     async for part in response.aiter_raw():
                         size += len(part)
@@ -89,14 +96,23 @@ class HostHttp:
         except _FAILED as error:
             raise self._failed(error) from error
 
-    async def lines(
-        self, path: str, params: Mapping[str, str] | None = None, *, timeout: float
-    ) -> AsyncGenerator[bytes | None]:
-        """The lines of an endless answer; first None, when it has begun, within `timeout` seconds.
+    async def parts(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        timeout: float,
+        body: object = None,
+    ) -> AsyncGenerator[bytes]:
+        """The bytes of an answer as they come; first b"", when it has begun, within `timeout` seconds.
 
-        Raises as ask(), and ServiceUnavailable when it ends.
+        How long it goes on is for the caller to bound. Raises as ask(), and ServiceFault with the
+        status as `code` and the beginning of what was said where the status is not 200.
         """
-        request = self._client.build_request("GET", path, params=params)
+        # Where only the end of the connection ends an answer (Docker's exec), h11 takes it for kept alive.
+        headers = {"Connection": "close"}
+        request = self._client.build_request(method, path, params=params, json=body, headers=headers)
         try:
             async with asyncio.timeout(timeout):
                 response = await self._client.send(request, stream=True)
@@ -106,24 +122,45 @@ class HostHttp:
             raise self._failed(error) from error
         try:
             if response.status_code != 200:
-                raise ServiceUnavailable(f"HTTP status {response.status_code}", host=self._host)
-            yield None
-            async for line in self._split(response):
-                yield line
+                raise await self._refusal(response, timeout)
+            yield b""
+            async for part in response.aiter_raw():
+                yield part
         except _FAILED as error:
             raise self._failed(error) from error
         finally:
             await response.aclose()
+
+    async def lines(
+        self, path: str, params: Mapping[str, str] | None = None, *, timeout: float
+    ) -> AsyncGenerator[bytes | None]:
+        """The lines of an endless answer; first None, when it has begun, within `timeout` seconds.
+
+        Raises as parts(), and ServiceUnavailable when it ends.
+        """
+        rest = b""
+        async with aclosing(self.parts("GET", path, params, timeout=timeout)) as parts:
+            await anext(parts)
+            yield None
+            async for part in parts:
+                *whole, rest = (rest + part).split(b"\n")
+                for line in whole:
+                    yield line
+                if len(rest) > MAX_LINE:
+                    raise ServiceUnavailable(f"a line of more than {MAX_LINE} bytes", host=self._host)
         raise ServiceUnavailable("it ended what should not end", host=self._host)
 
-    async def _split(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        rest = b""
-        async for part in response.aiter_raw():
-            *whole, rest = (rest + part).split(b"\n")
-            for line in whole:
-                yield line
-            if len(rest) > MAX_LINE:
-                raise ServiceUnavailable(f"a line of more than {MAX_LINE} bytes", host=self._host)
+    async def _refusal(self, response: httpx.Response, timeout: float) -> ServiceFault:
+        """What it says instead: of no more bytes than a sentence has."""
+        said = b""
+        with contextlib.suppress(TimeoutError, *_FAILED):
+            async with asyncio.timeout(timeout):
+                async for part in response.aiter_raw():
+                    said += part
+                    if len(said) > MAX_REFUSAL:
+                        break
+        text = said[:MAX_REFUSAL].decode("utf-8", "replace")
+        return ServiceFault(text, code=response.status_code, host=self._host)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edxconsole.catalog.loader import load_catalog
 from edxconsole.cluster.model import ClusterSnapshot, State
-from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.cluster.units import Unit, UnitHealth
 from edxconsole.commands.checking import check_host
-from edxconsole.engine import Engine
 from edxconsole.errors import (
     ActFailed,
     IdentityDrift,
@@ -22,13 +22,14 @@ from edxconsole.errors import (
     UnitUnknown,
     UsageError,
 )
-from edxconsole.plans.model import GateLevel, Plan, PlanEvent, PlanState
+from edxconsole.plans.model import GateLevel
 from edxconsole.services import docker_watch
 from edxconsole.services.base import Permit, Verb
 from edxconsole.services.docker import DockerManager
 from tests.lab.dockerd import Dockerd
 from tests.lab.lab import Lab
-from tests.lab.watching import instance, unit, until, watching
+from tests.lab.tutor import SERVE, found, run, tutor_host, watched
+from tests.lab.watching import instance, unit, until
 
 pytestmark = [
     pytest.mark.hosts,
@@ -38,47 +39,20 @@ pytestmark = [
 ]
 
 CATALOG = load_catalog()
-SERVE = """sh -c 'trap "exit 0" TERM; httpd -p 8000; while :; do sleep 0.2; done'"""
-ENDS_SLOWLY = """sh -c 'trap "sleep 11; exit 0" TERM; while :; do sleep 0.2; done'"""
+MASTER = (
+    """sh -c 'begin() { sleep 1000 & c=$!; }; trap "kill \\$c; begin" HUP; trap "exit 0" TERM; """
+    """begin; while :; do wait; sleep 0.1; done'"""
+)
+"""as uwsgi does: HUP to process 1 makes new workers"""
+ENDS_SLOWLY = """sh -c 'trap "sleep 15; exit 0" TERM; while :; do sleep 0.2; done'"""
 """as a worker does which has a task to finish; Docker by itself would kill it after 10 s"""
 
 
 @pytest.fixture(scope="module")
 def tutor(module_lab: Lab) -> Iterator[Dockerd]:
-    """A host whose login is in the group docker. Shared: each test has services of its own."""
-    host = module_lab.host("tutor")
-    host.sh("usermod -aG docker ops")
-    docker = Dockerd(host)
-    docker.prepare()
-    yield docker
-    docker.close()
-
-
-@asynccontextmanager
-async def watched(docker: Dockerd, lab: Lab, directory: Path) -> AsyncIterator[Engine]:
-    inventory = await asyncio.to_thread(lab.inventory, [docker.host])
-    async with watching(inventory, directory) as engine:
-        yield engine
-
-
-def found(
-    name: str, health: UnitHealth, but: Identity | None = None
-) -> Callable[[ClusterSnapshot], Unit | None]:
-    """Finds a unit of the one host in a state (and not in the run `but`)."""
-
-    def seen(snapshot: ClusterSnapshot) -> Unit | None:
-        one = unit(snapshot.hosts["tutor"], name)
-        return one if one is not None and one.health is health and one.identity != but else None
-
-    return seen
-
-
-async def run(engine: Engine, plan: Plan) -> list[PlanEvent]:
-    engine.arm(600)
-    events: list[PlanEvent] = []
-    state = await engine.run_plan(plan, confirmation=plan.digest, on_event=events.append)
-    assert state is PlanState.DONE
-    return events
+    """Shared: each test has services of its own."""
+    with tutor_host(module_lab) as docker:
+        yield docker
 
 
 async def test_a_tutor_project_is_shown_as_docker_tells_it(
@@ -163,7 +137,7 @@ async def test_a_plan_restarts_stops_and_starts_a_container(
     )
     async with watched(tutor, module_lab, tmp_path) as engine:
         await until(engine, found("tutor_local:forum", UnitHealth.RUNNING), within=20, what="forum healthy")
-        with pytest.raises(UsageError, match="can't reload"):
+        with pytest.raises(UsageError, match="nothing in its container reloads it"):
             await engine.draft(Verb.RELOAD, "forum@tutor")
         plan = await engine.draft(Verb.RESTART, "forum@tutor")
         assert plan.steps[0].command == "docker restart tutor_local-forum-1"
@@ -179,6 +153,142 @@ async def test_a_plan_restarts_stops_and_starts_a_container(
         )
         await run(engine, await engine.draft(Verb.START, "forum@tutor"))
         assert (await asyncio.to_thread(tutor.inspect, "tutor_local-forum-1"))["State"]["Running"]
+
+
+async def test_tutors_reload_is_run_in_the_container(tutor: Dockerd, module_lab: Lab, tmp_path: Path) -> None:
+    """Its image has Tutor's reload-uwsgi, which sends HUP to process 1."""
+    name = "reloaded:cms"
+    await asyncio.to_thread(tutor.run, "cms", MASTER, project="reloaded")
+    async with watched(tutor, module_lab, tmp_path) as engine:
+        before, _ = await until(engine, found(name, UnitHealth.RUNNING), within=20, what="it runs")
+        plan = await engine.draft(Verb.RELOAD, "cms@tutor")
+        assert plan.steps[0].command == "docker exec reloaded-cms-1 reload-uwsgi"
+        events = await run(engine, plan)
+        said = [event.text for event in events]
+        assert "reload-uwsgi ended with status 0: Reloading uwsgi process..." in said
+        (evidence,) = {e.gate.evidence for e in events if e.gate and e.gate.passed}
+        assert evidence.startswith(f"same process {before.identity.pid}, 1 new workers")
+        assert (await engine.manager("tutor", "docker").observe(name)).identity == before.identity
+        await tutor.host.ash("docker exec reloaded-cms-1 busybox rm /bin/reload-uwsgi")
+        with pytest.raises(ActFailed, match=r"reload-uwsgi ended with status 12[67]: .*not found"):
+            await run(engine, await engine.draft(Verb.RELOAD, "cms@tutor"))
+        # As `compose up` does: the same name and labels, another container.
+        plan = await engine.draft(Verb.RELOAD, "cms@tutor")
+        await tutor.host.ash("docker rm -f reloaded-cms-1")
+        await asyncio.to_thread(tutor.run, "cms", MASTER, project="reloaded")
+        with pytest.raises(IdentityDrift):
+            await run(engine, plan)
+    await tutor.host.ash("docker rm -f reloaded-cms-1")
+
+
+async def test_a_crash_loop_and_memory_that_ran_out_are_said(
+    tutor: Dockerd, module_lab: Lab, tmp_path: Path
+) -> None:
+    def begin() -> None:
+        tutor.run("credentials", "sh -c 'exit 1'", "--restart=unless-stopped", project="bad")
+        eats = "sh -c 'x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done'"
+        tutor.run("minio", eats, "--memory=8m", "--memory-swap=8m", project="bad")
+
+    await asyncio.to_thread(begin)
+    async with watched(tutor, module_lab, tmp_path) as engine:
+
+        def looping(snapshot: ClusterSnapshot) -> Unit | None:
+            one = unit(snapshot.hosts["tutor"], "bad:credentials")
+            return one if one and one.container and one.container.restarts >= 4 else None
+
+        loop, _ = await until(engine, looping, within=40, what="Docker restarts it again and again")
+        shown = instance(engine.snapshot.hosts["tutor"], "credentials")
+        assert shown is not None
+        assert shown.state in (State.DOWN, State.DEGRADED)
+        assert "restart" in shown.reason
+        await until(
+            engine,
+            lambda s: (u := unit(s.hosts["tutor"], "bad:credentials")) and u.word == "restarting (1)",
+            within=40,
+            what="between two tries",
+        )
+        shown = instance(engine.snapshot.hosts["tutor"], "credentials")
+        assert shown is not None
+        assert any("in a crash loop, restarted" in e.text for e in shown.evidence), shown
+        eaten, _ = await until(
+            engine,
+            lambda s: u if (u := unit(s.hosts["tutor"], "bad:minio")) and u.word == "exited (137)" else None,
+            within=40,
+            what="the kernel killed it",
+        )
+        told = (await asyncio.to_thread(tutor.inspect, "bad-minio-1"))["State"]
+        assert eaten.container is not None
+        assert (eaten.container.oom_killed, eaten.container.exit_code) == (told["OOMKilled"], 137)
+        if told["OOMKilled"]:  # Docker learns of it only where containerd can read the kernel's cgroups
+            assert eaten.health is UnitHealth.FAILED
+            assert "out of memory: the kernel killed a process of it" in eaten.detail
+        assert loop.container is not None
+        assert loop.container.policy == "unless-stopped"
+        found_of = await engine.inspect("tutor", "credentials")
+        assert any("Docker has restarted it" in f.text for f in found_of.findings)
+    await tutor.host.ash("docker rm -f bad-credentials-1 bad-minio-1")
+
+
+async def test_what_a_container_uses_is_measured_when_it_is_looked_at(
+    tutor: Dockerd, module_lab: Lab, tmp_path: Path
+) -> None:
+    """By Docker, or, where it can't read its kernel's cgroups, from /proc."""
+    busy = "sh -c 'while :; do :; done'"
+    await asyncio.to_thread(tutor.run, "mfe", busy, "--cpus=0.2", project="busy")
+    async with watched(tutor, module_lab, tmp_path) as engine:
+        await until(engine, found("busy:mfe", UnitHealth.RUNNING), within=20, what="it runs")
+        for _ in range(10):
+            seen = await engine.inspect("tutor", "mfe")
+            facts = {f.name: f.value for f in seen.section("container busy:mfe").facts}
+            if facts["cpu_percent"]:
+                break
+            await asyncio.sleep(1)
+        assert not seen.missing
+        assert isinstance(facts["cpu_percent"], float)
+        assert 0 < facts["cpu_percent"] < 80
+        assert facts["processes"] == 1
+        assert int(str(facts.get("memory_bytes") or facts["resident_bytes"])) > 4096
+        assert facts["image"] == "overhangio/openedx:22.0.3-lab"
+        hosts = await asyncio.to_thread(module_lab.hosts_yaml, module_lab.inventory([tutor.host]))
+        command = [sys.executable, "-m", "edxconsole", "status", "mfe@tutor", "--json", "--hosts", str(hosts)]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        (shown,) = json.loads((await process.communicate())[0])["containers"]
+        assert (shown["name"], shown["state"], shown["component"]) == ("busy:mfe", "running", "mfe")
+        assert shown["container"] | {"id": ""} == {
+            "id": "", "image": "overhangio/openedx:22.0.3-lab", "status": "running", "health": "",
+            "exit_code": None, "oom_killed": False, "restarts": 0, "restart_policy": "no",
+        }  # fmt: skip
+    await tutor.host.ash("docker rm -f busy-mfe-1")
+
+
+async def test_a_restart_is_finished_after_we_have_left(
+    tutor: Dockerd, module_lab: Lab, tmp_path: Path
+) -> None:
+    """The console ends in the middle of it, and its connection with it."""
+    slow = """sh -c 'trap "sleep 4; exit 0" TERM; while :; do sleep 0.2; done'"""
+    await asyncio.to_thread(tutor.run, "xqueue-consumer", slow, project="left")
+    async with watched(tutor, module_lab, tmp_path) as engine:
+        name = "left:xqueue-consumer"
+        before, _ = await until(engine, found(name, UnitHealth.RUNNING), within=20, what="it runs")
+        manager = DockerManager(engine.transport("tutor"), CATALOG)
+        permit = Permit("plan", "tutor", name, Verb.RESTART, before.identity)
+        acting = asyncio.create_task(manager.act(name, Verb.RESTART, permit=permit, deadline=60.0))
+        await asyncio.sleep(1.5)
+        acting.cancel()
+        await asyncio.gather(acting, return_exceptions=True)
+        await manager.close()
+
+    def state() -> dict[str, object]:
+        told: dict[str, object] = tutor.inspect("left-xqueue-consumer-1")["State"]
+        return told
+
+    for _ in range(120):
+        now = await asyncio.to_thread(state)
+        if now["Running"] and now["Pid"] != before.identity.pid:
+            break
+        await asyncio.sleep(0.5)
+    assert (now["Running"], now["Pid"] != before.identity.pid) == (True, True), now
+    await tutor.host.ash("docker rm -f -v left-xqueue-consumer-1")
 
 
 async def test_a_worker_ends_its_tasks_beyond_dockers_ten_seconds(

@@ -16,6 +16,9 @@ CACHE = Path(os.environ.get("EDXCONSOLE_LAB_CACHE", "/var/cache/edxconsole-lab")
 """Where the systemd image and the Python 2.7 supervisors are kept between runs."""
 
 SYSTEMD_IMAGE = CACHE / "systemd-1"
+COMPOSE = CACHE / "docker-compose-2"
+"""docker compose 2: Debian 12 has 1.29 only, and `docker.io` none"""
+COMPOSE_SUITE = "trixie"
 SUPERVISORS = {
     "3.0": CACHE / "supervisor-3.0",
     "3.1.3": CACHE / "supervisor-3.1.3",
@@ -144,6 +147,12 @@ def _missing_image() -> Missing | None:
     return Missing("systemd-image", f"no {SYSTEMD_IMAGE}", "on Debian as root: tools/install_test_needs.py")
 
 
+def _missing_compose() -> Missing | None:
+    if COMPOSE.exists():
+        return None
+    return Missing("docker-compose-2", f"no {COMPOSE}", "on Debian as root: tools/install_test_needs.py")
+
+
 def _missing_namespaces() -> Missing | None:
     from edxconsole.demo.namespaces import Mode, why_not
 
@@ -157,4 +166,5 @@ CAPABILITIES: dict[str, Callable[[], Missing | None]] = {
     "root": _missing_root,
     "namespaces": _missing_namespaces,
     "systemd-image": _missing_image,
+    "docker-compose-2": _missing_compose,
 }

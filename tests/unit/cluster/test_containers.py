@@ -10,7 +10,7 @@ import pytest
 from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import HostSnapshot, Instance, State
 from edxconsole.cluster.store import HostStore
-from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.cluster.units import ContainerFacts, Identity, Unit, UnitHealth
 from tests.unit.cluster.frames_for_tests import (
     GUNICORN,
     T0,
@@ -113,6 +113,19 @@ def test_a_stopped_project_beside_one_that_runs_does_not_count() -> None:
     alone = of(tutor(unit("lms", UnitHealth.STOPPED, project="tutor_dev")))
     assert alone is not None
     assert alone.state is State.DOWN
+
+
+def test_one_that_docker_restarts_again_and_again_is_not_well_while_it_runs_for_a_moment() -> None:
+    facts = ContainerFacts("a" * 12, "openedx", "running", restarts=5, policy="unless-stopped")
+    made = tutor(replace(unit("lms-worker"), container=facts, since=T0 - 2))
+    worker = of(made, "edxapp_worker")
+    assert worker is not None
+    assert worker.state is State.DEGRADED
+    assert "starting again: Docker has restarted tutor_local:lms-worker 5 times" in worker.reason
+    made.set_units("docker", [replace(unit("lms-worker"), container=facts, since=T0 - 60)], at=T0, seen=1.0)
+    worker = of(made, "edxapp_worker")
+    assert worker is not None
+    assert worker.state is State.UP, "it has run for a minute since"
 
 
 def test_a_container_that_is_gone_is_missed() -> None:

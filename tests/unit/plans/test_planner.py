@@ -204,15 +204,18 @@ def test_nginx_under_supervisor_reloads_by_hup(catalog: Catalog) -> None:
     assert (step.method, step.master) == ("hup-master", Identity(10, 77))
 
 
-def test_in_a_container_nothing_of_the_host_is_asked_and_nothing_reloads(catalog: Catalog) -> None:
+def test_in_a_container_nothing_of_the_host_is_asked(catalog: Catalog) -> None:
     nginx = replace(unit("tutor_local:nginx", manager="docker"), aliases=("nginx",))
     tutor = host("tutor", [replace(unit("tutor_local:lms", manager="docker"), aliases=("lms",)), nginx])
     (step,) = plan(catalog, "lms@tutor", Verb.RESTART, tutor).steps
     assert (step.manager, step.unit, step.method) == ("docker", "tutor_local:lms", "manager")
     assert [gate.level for gate in step.gates] == [GateLevel.L0], "its ports are not the host's"
     assert plan(catalog, "nginx@tutor", Verb.RESTART, tutor).steps[0].preflight == ()
-    with pytest.raises(UsageError, match="tutor_local:lms can't reload: Docker can't"):
-        plan(catalog, "lms@tutor", Verb.RELOAD, tutor)
+    with pytest.raises(UsageError, match="tutor_local:nginx can't reload: nothing in its container"):
+        plan(catalog, "nginx@tutor", Verb.RELOAD, tutor)
+    (step,) = plan(catalog, "lms@tutor", Verb.RELOAD, tutor).steps
+    assert (step.method, step.master) == ("manager", Identity()), "no HUP of the host's"
+    assert [gate.level for gate in step.gates] == [GateLevel.L0]
 
 
 def test_gates_and_phrase(catalog: Catalog) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from edxconsole.catalog.loader import load_catalog
 from edxconsole.cluster.units import Identity, UnitHealth
-from edxconsole.errors import ActFailed, IdentityDrift, NotConfirmed, ServiceFault, UnitUnknown
+from edxconsole.errors import (
+    ActFailed,
+    IdentityDrift,
+    NotConfirmed,
+    ServiceFault,
+    UnitUnknown,
+)
+from edxconsole.services import docker_client
 from edxconsole.services.base import ActOutcome, Permit, Verb
 from edxconsole.services.docker import DockerManager
-from tests.unit.services.docker_standin import Standin, says, silent
+from tests.unit.services.docker_standin import Bad, Standin, endless, says, silent, streamed, whole
 from tests.unit.services.here import Here
 
 CATALOG = load_catalog()
@@ -46,8 +54,7 @@ async def test_it_lists_and_observes(manager: DockerManager) -> None:
 async def test_capabilities(manager: DockerManager) -> None:
     found = await manager.capabilities()
     assert found.version == "20.10.24+dfsg1"
-    assert found.verbs == {Verb.START, Verb.STOP, Verb.RESTART}
-    assert "restart it" in found.missing[Verb.RELOAD]
+    assert found.verbs == frozenset(Verb)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +127,7 @@ async def test_a_frozen_container_is_not_killed_by_a_stop(standin: Standin, mana
         with pytest.raises(ServiceFault, match="docker unpause tutor_local-caddy-1 first"):
             await act(manager, "tutor_local:caddy", verb)
     with pytest.raises(ServiceFault, match="has no reload"):
-        await act(manager, LMS, Verb.RELOAD)
+        await act(manager, "tutor_local:caddy", Verb.RELOAD)
     assert not posts(standin)
 
 
@@ -144,3 +151,62 @@ async def test_one_that_had_to_be_killed_is_said_to_be(standin: Standin, manager
     outcome = await act(manager, LMS, Verb.STOP)
     assert outcome.detail == "exited (137), it did not end by itself and was killed"
     assert (await manager.observe(LMS)).health is UnitHealth.STOPPED
+
+
+async def test_a_reload_runs_what_the_catalog_says_in_the_container(
+    standin: Standin, manager: DockerManager
+) -> None:
+    lms = standin.ident("lms")
+    await manager.observe(LMS)
+    assert manager.command(LMS, Verb.RELOAD) == "docker exec tutor_local-lms-1 reload-uwsgi"
+    outcome = await act(manager, LMS, Verb.RELOAD)
+    assert outcome.detail == "reload-uwsgi ended with status 0: bad | hi"
+    assert posts(standin) == [f"POST /containers/{lms}/exec", f"POST /exec/{'e' * 64}/start"]
+    (wish,) = (json.loads(body) for body in standin.bodies if b"Cmd" in body)
+    assert wish == {"AttachStdout": True, "AttachStderr": True, "Tty": False, "Cmd": ["reload-uwsgi"]}
+    standin.exit_status = 3
+    with pytest.raises(ActFailed, match=r"reload-uwsgi ended with status 3: bad \| hi"):
+        await act(manager, LMS, Verb.RELOAD)
+
+
+async def test_a_reload_is_for_the_run_that_was_confirmed(standin: Standin, manager: DockerManager) -> None:
+    now = (await manager.observe(LMS)).identity
+    old = Identity(now.pid, (now.start or 0) - 1, now.invocation)
+    permit = Permit("plan", "here", LMS, Verb.RELOAD, old)
+    with pytest.raises(IdentityDrift):
+        await manager.act(LMS, Verb.RELOAD, permit=permit, deadline=5)
+    standin.bad[f"/containers/{standin.ident('lms')}/exec"] = says(
+        whole(b'{"message":"No such container"}', "404 Not Found")
+    )
+    with pytest.raises(UnitUnknown):
+        await act(manager, LMS, Verb.RELOAD)
+    assert not [asked for asked in posts(standin) if asked.endswith("/start")]
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (silent, "no answer within 0.3 s"),
+        (says(b"HTTP/1.1 200 OK\r\n\r\n"), "it did not end within 0.5 s"),
+        (endless, "not made of frames"),
+        (says(b"", close=True), "the connection ended before the answer did"),
+    ],
+)
+async def test_a_reload_that_stalls_or_floods_is_bounded(
+    standin: Standin, manager: DockerManager, monkeypatch: pytest.MonkeyPatch, bad: Bad, said: str
+) -> None:
+    monkeypatch.setattr(docker_client, "TIMEOUT", 0.3)
+    standin.bad["/exec/" + "e" * 64 + "/start"] = bad
+    with pytest.raises(ActFailed, match=said) as caught:
+        await act(manager, LMS, Verb.RELOAD, deadline=0.5)
+    assert "reload-uwsgi was started there: " in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+async def test_of_what_a_reload_prints_the_end_is_kept(standin: Standin, manager: DockerManager) -> None:
+    message = b"x" * 1000 + b"\n"
+    flood = (b"\1\0\0\0" + len(message).to_bytes(4, "big") + message) * 2000
+    standin.bad["/exec/" + "e" * 64 + "/start"] = says(streamed(flood + b"\2\0\0\0\0\0\0\4last"))
+    outcome = await act(manager, LMS, Verb.RELOAD)
+    assert outcome.detail.endswith(" | last")
+    assert len(outcome.detail) < 250

@@ -46,7 +46,7 @@ def container(service: str, **state: object) -> Container:
         ("cms", "exited (137)", UnitHealth.STOPPED, ""),  # unless-stopped, so somebody stopped it
         ("permissions", "exited (0)", UnitHealth.EXITED, ""),
         ("smtp", "exited (7)", UnitHealth.FAILED, ""),
-        ("mongodb", "restarting (3)", UnitHealth.FAILED, "restarted 9 times by Docker"),
+        ("mongodb", "restarting (3)", UnitHealth.FAILED, "in a crash loop, restarted 9 times by Docker"),
         ("redis", "exited (137)", UnitHealth.FAILED, "out of memory: the kernel killed a process of it"),
         ("caddy", "paused", UnitHealth.FAILED, "frozen by docker pause"),
     ],
@@ -58,6 +58,20 @@ def test_recorded_containers(service: str, word: str, health: UnitHealth, detail
     assert found.name == f"tutor_local-{service}-1"
     assert (unit.word, unit.health, unit.detail) == (word, health, detail)
     assert "hunter2" not in repr(found), "its environment has passwords"
+
+
+def test_what_docker_counts_is_told_in_its_own_words() -> None:
+    mongodb, redis, lms = (container(s).unit.container for s in ("mongodb", "redis", "lms"))
+    assert mongodb is not None
+    assert (mongodb.status, mongodb.restarts, mongodb.exit_code) == ("restarting", 9, 3)
+    assert redis is not None
+    assert (redis.status, redis.oom_killed, redis.exit_code) == ("exited", True, 137)
+    assert lms is not None
+    assert (lms.health, lms.exit_code, lms.oom_killed) == ("healthy", None, False)
+    assert lms.id == RECORDED["inspect"]["lms"]["Id"][:12]
+    assert lms.image == "overhangio/openedx:22.0.3-lab"
+    assert container("lms").unit.log_paths == ("docker:tutor_local:lms",)
+    assert (container("lms").tty, container("lms").log_driver) == (False, "json-file")
 
 
 def test_identity_is_the_container_and_its_start() -> None:

@@ -96,8 +96,18 @@ def test_dockerd_is_known_by_its_process() -> None:
     other = process("dockerd", "dockerd", "-H", "tcp://0.0.0.0:2375", "--host=unix:///srv/d.sock")
     assert docker_socket(snapshot(other)) == UnixEndpoint("/srv/d.sock", "root")
     assert docker_socket(snapshot(process("dockerd", contained=True))) is None, "Docker in Docker"
-    assert docker_socket(snapshot(process("dockerd", uid=1000))) is None, "rootless"
+    assert docker_socket(snapshot(process("dockerd", uid=1000))) is None, "somebody's, not the login's"
     assert docker_socket(snapshot(process("nginx"))) is None
+
+
+def test_a_rootless_dockerd_of_the_login_has_its_socket_under_run() -> None:
+    """docs.docker.com/engine/security/rootless: $XDG_RUNTIME_DIR/docker.sock; root's counts first."""
+    own = replace(process("dockerd", "dockerd", uid=1000, pid=90), user="ops")
+    assert docker_socket(snapshot(own)) == UnixEndpoint("/run/user/1000/docker.sock", "ops")
+    told = replace(own, argv=("dockerd", "-H", "unix:///home/ops/d.sock"))
+    assert docker_socket(snapshot(told)) == UnixEndpoint("/home/ops/d.sock", "ops")
+    both = snapshot(own, process("dockerd", "dockerd", pid=95))
+    assert docker_socket(both) == UnixEndpoint("/var/run/docker.sock", "root")
 
 
 async def test_every_container_is_a_unit_and_an_event_reads_one_again(standin: Standin, port: Port) -> None:
