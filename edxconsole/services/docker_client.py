@@ -14,7 +14,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from edxconsole.cluster.text import clean_line
-from edxconsole.errors import PermissionMissing, ServiceFault, ServiceUnavailable, StreamRefused, UnitUnknown
+from edxconsole.errors import ServiceFault, ServiceUnavailable, StreamRefused, UnitUnknown
 from edxconsole.services.docker_projects import Project, projects_of
 from edxconsole.services.docker_stats import Usage, to_usage
 from edxconsole.services.docker_streams import Frames
