@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import HostSnapshot
 from edxconsole.errors import UsageError
+from edxconsole.inspect.celery import inspect_celery
 from edxconsole.inspect.edxapp import inspect_edxapp
 from edxconsole.inspect.gunicorn import inspect_gunicorn
 from edxconsole.inspect.memcached import inspect_memcached
@@ -38,13 +39,15 @@ INSPECTORS: Mapping[str, Inspector] = {
     "nginx": inspect_nginx,
     "lms": each(inspect_gunicorn, inspect_edxapp),
     "cms": each(inspect_gunicorn, inspect_edxapp),
-    "edxapp_worker": inspect_edxapp,
+    "edxapp_worker": each(inspect_celery, inspect_edxapp),
     "xqueue": inspect_gunicorn,
     "supervisor": inspect_supervisor,
     "memcached": inspect_memcached,
     "redis": inspect_redis,
     "rabbitmq": inspect_rabbitmq,
     "mysql": inspect_mysql,
+    "ecomworker": inspect_celery,
+    "ida_worker": inspect_celery,
 }
 """component id -> what opens it up"""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edxconsole.catalog.model import Component
 from edxconsole.inspect import reads
+from edxconsole.inspect.app_settings import EDXAPP, EDXAPP_OLD, READER, paths_of
 from edxconsole.inspect.drift_facts import PARSED
 from edxconsole.inspect.sight import FILE_LIMIT
 
@@ -36,6 +37,8 @@ def rights_of(component: Component) -> Iterator[Right]:
         case "redis":
             for path in (c for c in component.configs if c.endswith(".conf")):
                 yield Right("root", _head(path), secret=True)
+        case "edxapp_worker" | "ecomworker" | "ida_worker":
+            yield from dict.fromkeys((*_settings(component), *_settings_of(component)))
         case "rabbitmq":
             listing = (reads.RABBIT_VHOSTS, reads.rabbit_queues("/"), reads.RABBIT_CONNECTIONS)
             for words in (reads.RABBIT_STATUS, reads.RABBIT_OLD_STATUS, *listing):
@@ -52,6 +55,14 @@ def _settings_of(component: Component) -> Iterator[Right]:
     user = component.user[0] if component.user else "www-data"
     for path in (c for c in component.configs if c.endswith(PARSED)):
         yield Right(user, _head(path), secret=True)
+
+
+def _settings(component: Component) -> Iterator[Right]:
+    """The files in which an application says where its broker and databases are."""
+    paths = paths_of(component.id, component.configs)
+    for files in (*paths, *(EDXAPP_OLD if paths == EDXAPP else ())):
+        for path in files:
+            yield Right(READER, _head(path), secret=True)
 
 
 def _head(path: str) -> tuple[str, ...]:
