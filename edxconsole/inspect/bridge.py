@@ -12,12 +12,13 @@ import contextlib
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeVar
 
 from edxconsole.errors import ConnectionLost, ServiceUnavailable, TransportError
-from edxconsole.transport.base import ByteReader, Endpoint, Stream, Transport
+from edxconsole.transport.base import Endpoint, Stream, Transport
 
 OPEN_TIMEOUT = 5.0
 CHUNK = 64 * 1024
@@ -54,7 +55,7 @@ class Bridge:
         StreamRefused, ServiceUnavailable, ConnectionLost, and what `talk` raises where nothing broke.
         Done once: after it nothing is connected any more.
         """
-        told = asyncio.ensure_future(asyncio.to_thread(talk))
+        told = _in_thread(talk)
         try:
             done, _ = await asyncio.wait((told,), timeout=timeout)
             if not done:
@@ -67,47 +68,52 @@ class Bridge:
         finally:
             # Its thread can't be stopped; without its connections it has nothing to wait for.
             self.cut()
-            told.add_done_callback(_forget)
+            told.cancel()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(self, listening: socket.socket) -> None:
+        """Carry whatever is connected, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listening)
+            if self._over:
+                connection.close()
+                continue
+            task = asyncio.create_task(self._serve(connection))
+            self._carrying.add(task)
+            task.add_done_callback(self._carrying.discard)
+            # A task that is cancelled before it began closes nothing by itself.
+            task.add_done_callback(lambda _, one=connection: one.close())
+
+    async def _serve(self, connection: socket.socket) -> None:
         """Carry one connection of a library until either side ends it."""
-        task = asyncio.current_task()
-        if self._over or task is None:
-            writer.close()
-            return
-        self._carrying.add(task)
-        try:
-            stream = await self._transport.open_stream(self._endpoint, timeout=OPEN_TIMEOUT)
-            await self._carry(reader, writer, stream)
-        except TransportError as error:
-            self._refusal = self._refusal or error
-        except OSError:
-            # The library closed its end while something was being said to it.
-            pass
-        finally:
-            self._carrying.discard(task)
-            writer.close()
+        with connection:
+            try:
+                stream = await self._transport.open_stream(self._endpoint, timeout=OPEN_TIMEOUT)
+                await self._carry(connection, stream)
+            except TransportError as error:
+                self._refusal = self._refusal or error
+            except OSError:
+                # The library closed its end while something was being said to it.
+                pass
 
-    async def _carry(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: Stream
-    ) -> None:
+    async def _carry(self, connection: socket.socket, stream: Stream) -> None:
         """Both ways at once; the end of one is the end of the other."""
+        loop = asyncio.get_running_loop()
 
         async def up() -> None:
-            while data := await reader.read(CHUNK):
+            while data := await loop.sock_recv(connection, CHUNK):
                 stream.writer.write(data)
                 await stream.writer.drain()
 
-        async def down(source: ByteReader) -> None:
-            while data := await source.read(CHUNK):
+        async def down() -> None:
+            while data := await stream.reader.read(CHUNK):
                 self._left -= len(data)
                 if self._left < 0:
                     self._full = True
                     return
-                writer.write(data)
-                await writer.drain()
+                await loop.sock_sendall(connection, data)
 
-        ways = [asyncio.ensure_future(up()), asyncio.ensure_future(down(stream.reader))]
+        ways = [asyncio.ensure_future(up()), asyncio.ensure_future(down())]
         try:
             done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in done:
@@ -143,17 +149,14 @@ async def bridge(transport: Transport, endpoint: Endpoint, *, limit: int = LIMIT
     """A Bridge to `endpoint` for as long as the block lasts. Nothing is connected before a library does."""
     directory, listening = await asyncio.to_thread(_listen)
     made = Bridge(transport, endpoint, directory, limit)
-    server: asyncio.Server | None = None
+    accepting = asyncio.create_task(made.accept(listening))
     try:
-        server = await asyncio.start_unix_server(made.serve, sock=listening)
         yield made
     finally:
-        if server is None:
-            listening.close()
-        else:
-            server.close()
+        accepting.cancel()
         made.cut()
-        await made.ended()
+        await asyncio.gather(accepting, made.ended(), return_exceptions=True)
+        listening.close()
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
 
@@ -172,7 +175,25 @@ def _listen() -> tuple[Path, socket.socket]:
     return directory, made
 
 
-def _forget(told: asyncio.Future[T]) -> None:
-    """Look at the error of a thread nobody waits for, so that asyncio does not report it as lost."""
-    if not told.cancelled():
-        told.exception()
+def _in_thread(talk: Callable[[], T]) -> asyncio.Future[T]:
+    """What `talk` comes to, in a thread of its own: one of the loop's few would be missing where it hangs,
+    and the end of the console would wait for it."""
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[T] = loop.create_future()
+
+    def deliver(set_it: Callable[[], None]) -> None:
+        # Nobody may wait for it any more, or the loop may be gone.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(lambda: None if told.done() else set_it())
+
+    def run() -> None:
+        try:
+            result = talk()
+        except Exception as caught:  # noqa: BLE001 - raised again, by who waits for it
+            error = caught
+            deliver(lambda: told.set_exception(error))
+        else:
+            deliver(lambda: told.set_result(result))
+
+    threading.Thread(target=run, name="bridge", daemon=True).start()
+    return told

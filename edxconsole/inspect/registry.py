@@ -13,6 +13,7 @@ from edxconsole.inspect.edxapp import inspect_edxapp
 from edxconsole.inspect.gunicorn import inspect_gunicorn
 from edxconsole.inspect.memcached import inspect_memcached
 from edxconsole.inspect.model import Inspection
+from edxconsole.inspect.mongodb import inspect_mongodb
 from edxconsole.inspect.mysql import inspect_mysql
 from edxconsole.inspect.nginx import inspect_nginx
 from edxconsole.inspect.rabbitmq import inspect_rabbitmq
@@ -46,6 +47,7 @@ INSPECTORS: Mapping[str, Inspector] = {
     "redis": inspect_redis,
     "rabbitmq": inspect_rabbitmq,
     "mysql": inspect_mysql,
+    "mongodb": inspect_mongodb,
     "ecomworker": inspect_celery,
     "ida_worker": inspect_celery,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from edxconsole.catalog.model import Component
@@ -38,7 +38,10 @@ def rights_of(component: Component) -> Iterator[Right]:
             for path in (c for c in component.configs if c.endswith(".conf")):
                 yield Right("root", _head(path), secret=True)
         case "edxapp_worker" | "ecomworker" | "ida_worker":
-            yield from dict.fromkeys((*_settings(component), *_settings_of(component)))
+            apps = _settings(paths_of(component.id, component.configs))
+            yield from dict.fromkeys((*apps, *_settings_of(component)))
+        case "mongodb":
+            yield from dict.fromkeys((*_settings(EDXAPP), *_settings_of(component)))
         case "rabbitmq":
             listing = (reads.RABBIT_VHOSTS, reads.rabbit_queues("/"), reads.RABBIT_CONNECTIONS)
             for words in (reads.RABBIT_STATUS, reads.RABBIT_OLD_STATUS, *listing):
@@ -57,9 +60,8 @@ def _settings_of(component: Component) -> Iterator[Right]:
         yield Right(user, _head(path), secret=True)
 
 
-def _settings(component: Component) -> Iterator[Right]:
-    """The files in which an application says where its broker and databases are."""
-    paths = paths_of(component.id, component.configs)
+def _settings(paths: Iterable[Iterable[str]]) -> Iterator[Right]:
+    """The files in which applications say where their brokers and databases are."""
     for files in (*paths, *(EDXAPP_OLD if paths == EDXAPP else ())):
         for path in files:
             yield Right(READER, _head(path), secret=True)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edxconsole.errors import EdxconsoleError, NotUnderstood, ServiceError
+from edxconsole.errors import NotUnderstood
 from edxconsole.inspect.celery_broker import BrokerPlace, broker_of, of_url
 from edxconsole.inspect.celery_replies import ACTIVE, SCHEDULED, Task, age_of, read_replies
 from edxconsole.inspect.celery_workers import find_workers, node_name
@@ -272,7 +272,7 @@ async def test_a_broker_that_breaks_off_is_not_asked_again_for_ever(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async with served(polite) as port:
-        settings = {
+        settings: dict[str, object] = {
             "CELERY_BROKER_TRANSPORT": "redis",
             "CELERY_BROKER_HOSTNAME": f"127.0.0.1:{port}",
         }
@@ -301,7 +301,3 @@ async def test_without_any_settings_it_is_told(
     (missing,) = found.missing
     assert missing.what == "broker"
     assert missing.cause.startswith("no broker of the workers is named in ")
-
-
-def test_every_error_is_ours() -> None:
-    assert issubclass(ServiceError, EdxconsoleError)
