@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import shutil
 import socket
 import tempfile
@@ -82,7 +83,7 @@ class Bridge:
             self._carrying.add(task)
             task.add_done_callback(self._carrying.discard)
             # A task that is cancelled before it began closes nothing by itself.
-            task.add_done_callback(lambda _, one=connection: one.close())
+            task.add_done_callback(functools.partial(_close, connection))
 
     async def _serve(self, connection: socket.socket) -> None:
         """Carry one connection of a library until either side ends it."""
@@ -173,6 +174,10 @@ def _listen() -> tuple[Path, socket.socket]:
         shutil.rmtree(directory, ignore_errors=True)
         raise
     return directory, made
+
+
+def _close(connection: socket.socket, _: asyncio.Task[None]) -> None:
+    connection.close()
 
 
 def _in_thread(talk: Callable[[], T]) -> asyncio.Future[T]:

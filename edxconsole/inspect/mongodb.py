@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edxconsole.catalog.model import HealthSpec
-from edxconsole.health.endpoints import endpoint_for
 from edxconsole.inspect import mongodb_client, mongodb_old
 from edxconsole.inspect.app_settings import edxapp_settings
 from edxconsole.inspect.bridge import bridge
 from edxconsole.inspect.model import Value
 from edxconsole.inspect.mongodb_client import SPOKEN_FROM, Login
 from edxconsole.inspect.mongodb_interview import Told, members_of, number, text
+from edxconsole.inspect.places import place_of
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
 from edxconsole.transport.base import Endpoint
 
+PORT = 27017
 TIMEOUT = 25.0
 """seconds for the whole conversation"""
 OLD_LIMIT = 8 << 20
@@ -31,11 +31,8 @@ REMEDY = "give the user of DOC_STORE_CONFIG there the role clusterMonitor"
 
 async def inspect_mongodb(sight: Sight, report: Report) -> None:
     """By the user of the host's own edxapp configuration, else without a login: then it tells less."""
-    spec = next((s for s in sight.component.health if s.kind == "mongodb"), None)
-    spec = spec or HealthSpec(name="mongodb", kind="mongodb", port=27017)
-    endpoint, listening = endpoint_for(sight.host, sight.component.id, spec)
-    if endpoint is None or not listening:
-        report.down("nothing of MongoDB listens")
+    endpoint = place_of(sight, report, PORT)
+    if endpoint is None:
         return
     hello = await report.attempt("MongoDB", sight.ask(endpoint, mongodb_old.hello))
     if hello is None:

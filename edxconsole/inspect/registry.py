@@ -10,7 +10,9 @@ from edxconsole.cluster.model import HostSnapshot
 from edxconsole.errors import UsageError
 from edxconsole.inspect.celery import inspect_celery
 from edxconsole.inspect.edxapp import inspect_edxapp
+from edxconsole.inspect.elasticsearch import inspect_elasticsearch
 from edxconsole.inspect.gunicorn import inspect_gunicorn
+from edxconsole.inspect.meilisearch import inspect_meilisearch
 from edxconsole.inspect.memcached import inspect_memcached
 from edxconsole.inspect.model import Inspection
 from edxconsole.inspect.mongodb import inspect_mongodb
@@ -48,6 +50,8 @@ INSPECTORS: Mapping[str, Inspector] = {
     "rabbitmq": inspect_rabbitmq,
     "mysql": inspect_mysql,
     "mongodb": inspect_mongodb,
+    "elasticsearch": inspect_elasticsearch,
+    "meilisearch": inspect_meilisearch,
     "ecomworker": inspect_celery,
     "ida_worker": inspect_celery,
 }

@@ -9,6 +9,7 @@ from edxconsole.catalog.model import Component
 from edxconsole.inspect import reads
 from edxconsole.inspect.app_settings import EDXAPP, EDXAPP_OLD, READER, paths_of
 from edxconsole.inspect.drift_facts import PARSED
+from edxconsole.inspect.meilisearch import TUTOR_ROOT
 from edxconsole.inspect.sight import FILE_LIMIT
 
 HEAD = "/usr/bin/head"
@@ -42,6 +43,8 @@ def rights_of(component: Component) -> Iterator[Right]:
             yield from dict.fromkeys((*apps, *_settings_of(component)))
         case "mongodb":
             yield from dict.fromkeys((*_settings(EDXAPP), *_settings_of(component)))
+        case "meilisearch":
+            yield Right("root", _head(f"/root/{TUTOR_ROOT}"), secret=True)
         case "rabbitmq":
             listing = (reads.RABBIT_VHOSTS, reads.rabbit_queues("/"), reads.RABBIT_CONNECTIONS)
             for words in (reads.RABBIT_STATUS, reads.RABBIT_OLD_STATUS, *listing):

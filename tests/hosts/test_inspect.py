@@ -296,6 +296,18 @@ def services(host: LabHost) -> list[str]:
     return sorted(listed.splitlines())
 
 
+def test_stand_ins_are_opened_up_through_ssh(console: Console, full_cluster: LabCluster) -> None:
+    """The lab's mongod and Elasticsearch are stand-ins: what they do not know is told as missing."""
+    body = console.json("inspect", "mongodb@data", "elasticsearch@data", status=None)
+    seen = Seen(body, "mongodb", "data")
+    assert seen.fact("server", "version") == "4.0.0-stand-in"
+    assert seen.fact("server", "pid") == int(full_cluster.data.sh("pgrep -x mongod"))
+    assert [m["what"] for m in seen.body["missing"]] == ["databases"]
+    seen = Seen(body, "elasticsearch", "data")
+    assert seen.fact("server", "version") == "7.10.2-stand-in"
+    assert seen.fact("health", "status") == "yellow"
+
+
 def test_text_is_fit_for_a_terminal(console: Console) -> None:
     said = console.run("inspect", "@all", status=None)
     for title in ("nginx@web", "lms@app1", "supervisor@app2", "rabbitmq@data", "mysql@data"):
@@ -304,7 +316,7 @@ def test_text_is_fit_for_a_terminal(console: Console) -> None:
 
 
 def test_what_has_no_inspector_or_is_not_there_is_told(console: Console) -> None:
-    console.run("inspect", "elasticsearch", status=2)
+    console.run("inspect", "xqueue_consumer@app1", status=2)
     console.run("inspect", "nginx@app1", status=2)
 
 
