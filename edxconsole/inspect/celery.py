@@ -116,7 +116,7 @@ def _workers(sight: Sight, report: Report, workers: Sequence[Worker]) -> None:
     part.facts("process table", workers=len(workers), pool_processes=sum(w.pool for w in workers))
     part.table("workers", columns, rows, source="process table")
     for worker in workers:
-        if worker.concurrency is not None and worker.pool < worker.concurrency:
+        if worker.forks and worker.concurrency is not None and worker.pool < worker.concurrency:
             name = worker.node or f"pid {worker.main.pid}"
             report.degraded(f"{name} has {worker.pool} of {worker.concurrency} pool processes")
 
@@ -144,8 +144,7 @@ def _queues(report: Report, seen: Sequence[Seen], names: Sequence[str], own: set
     """Those of this host's workers, and others of the component in which something waits."""
     rows: list[dict[str, Value]] = []
     for found in seen:
-        answered = dict.fromkeys(q for n in found.nodes.values() for q in n.queues or () if q in names)
-        for name in dict.fromkeys((*names, *answered)):
+        for name in names:
             queue = found.queue(name)
             if name in own or queue.waiting:
                 rows.append(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edxconsole.errors import ServiceFault
 from edxconsole.health.wire import Wire
 from edxconsole.inspect.celery_broker import BrokerPlace
-from edxconsole.inspect.resp import Answer, call
+from edxconsole.inspect.resp import Answer, call, calls
 
 PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 """what kombu adds to the name of a queue for each of its priority steps (kombu/transport/redis.py)"""
@@ -30,31 +29,20 @@ async def read_backlog(wire: Wire, place: BrokerPlace, queues: Sequence[str]) ->
     if place.password:
         await call(wire, "AUTH", *([place.user] if place.user else []), place.password)
     await call(wire, "SELECT", place.vhost)
+    asked = [("LLEN", queue + step) for queue in queues for step in PRIORITIES]
+    more = [("HLEN", "unacked"), ("ZRANGE", "unacked_index", "0", "0", "WITHSCORES")]
+    answers = await calls(wire, [*asked, *more])
     found = Backlog()
-    for queue in queues:
-        found.waiting[queue] = await _waiting(wire, queue)
-    flying = await _asked(wire, "HLEN", "unacked")
+    for index, queue in enumerate(queues):
+        lengths = answers[index * len(PRIORITIES) : (index + 1) * len(PRIORITIES)]
+        known = [n for n in lengths if isinstance(n, int)]
+        # A key of another type is no queue; what waits there is then unknown.
+        found.waiting[queue] = sum(known) if len(known) == len(PRIORITIES) else None
+    flying, first = answers[-2:]
     found.in_flight = flying if isinstance(flying, int) else None
-    first = await _asked(wire, "ZRANGE", "unacked_index", "0", "0", "WITHSCORES")
     if isinstance(first, list) and len(first) == 2:
         found.oldest = _epoch(first[1])
     return found
-
-
-async def _waiting(wire: Wire, queue: str) -> int | None:
-    lengths = [await _asked(wire, "LLEN", queue + step) for step in PRIORITIES]
-    known = [n for n in lengths if isinstance(n, int)]
-    return sum(known) if len(known) == len(lengths) else None
-
-
-async def _asked(wire: Wire, *words: str) -> Answer:
-    """None where the key is of another type: then it is no queue."""
-    try:
-        return await call(wire, *words)
-    except ServiceFault as fault:
-        if "WRONGTYPE" in fault.cause:
-            return None
-        raise
 
 
 def _epoch(score: Answer) -> float | None:

@@ -68,7 +68,7 @@ def _converse(place: BrokerPlace, path: str, queues: Sequence[str]) -> Told:
         connection = used.enter_context(_connection(place, path, used))
         connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=CONNECT)
         if place.kind == AMQP:
-            told.queues = {name: _queue(connection, name) for name in queues}
+            told.queues = _queues(connection, queues)
         producers = _Once(connection)
         mailbox = pidbox.Mailbox(
             "celery", type="fanout", connection=connection, accept=["json"], producer_pool=producers
@@ -148,17 +148,20 @@ def _over(path: str, used: contextlib.ExitStack) -> Any:
     return type("Over", (pyamqp.Transport,), {"Connection": Connection})
 
 
-def _queue(connection: Any, name: str) -> Queue:
-    """A queue that is not declared by asking: RabbitMQ answers 404 and closes the channel."""
+def _queues(connection: Any, names: Sequence[str]) -> dict[str, Queue]:
+    """What each queue holds; none is declared by asking. For an unknown one RabbitMQ closes the channel."""
     not_found: Any = importlib.import_module("amqp.exceptions").NotFound
+    told: dict[str, Queue] = {}
     channel = connection.channel()
-    try:
-        found = channel.queue_declare(queue=name, passive=True)
-        return Queue(found.message_count, found.consumer_count)
-    except not_found:
-        return Queue(None, None)
-    finally:
-        channel.close()
+    for name in names:
+        try:
+            found = channel.queue_declare(queue=name, passive=True)
+            told[name] = Queue(found.message_count, found.consumer_count)
+        except not_found:
+            told[name] = Queue(None, None)
+            channel = connection.channel()
+    channel.close()
+    return told
 
 
 def _said(place: BrokerPlace, error: Exception) -> ServiceUnavailable | PermissionMissing | NotUnderstood:

@@ -9,6 +9,8 @@ from edxconsole.catalog.argv import options, read_argv
 from edxconsole.cluster.model import Process
 
 MAX_QUEUES = 50
+FORKS = "prefork"
+"""Celery's usual pool"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Worker:
     queues: tuple[str, ...]
     concurrency: int | None
     """as told; None: as many as the host has cores"""
+    forks: bool
+    """whether its pool is of processes"""
     node: str
     """the name under which it answers, "" where the host's name is not known"""
 
@@ -48,6 +52,7 @@ def _worker(main: Process, own: Iterable[Process], hostname: str) -> Worker:
         pool=sum(p.ppid == main.pid for p in own),
         queues=tuple(dict.fromkeys(q for q in queues.split(",") if q))[:MAX_QUEUES],
         concurrency=int(count) if count.isascii() and count.isdigit() and len(count) < 6 else None,
+        forks=(told.get("--pool") or told.get("-P") or FORKS) == FORKS,
         node=node_name(name, hostname),
     )
 
