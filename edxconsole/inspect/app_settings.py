@@ -40,13 +40,15 @@ def paths_of(component: str, configs: Sequence[str]) -> tuple[tuple[str, ...], .
     return EDXAPP if component in ("edxapp_worker", "lms", "cms") else own
 
 
-async def settings_of(sight: Sight, report: Report, paths: Sequence[Sequence[str]]) -> list[AppSettings]:
-    """Those that are there and can be read, each with its files laid over one another.
+async def settings_of(
+    sight: Sight, report: Report, paths: Sequence[Sequence[str]], *, reader: str = READER
+) -> list[AppSettings]:
+    """Those that are there and can be read by `reader`, each with its files laid over one another.
 
     What may not be read, or is broken, is told as missing; that a file is not there is not. Raises
     ConnectionLost.
     """
-    found = [await _read(sight, report, files) for files in paths]
+    found = [await _read(sight, report, files, reader) for files in paths]
     return [settings for settings in found if settings is not None]
 
 
@@ -55,11 +57,11 @@ async def edxapp_settings(sight: Sight, report: Report) -> list[AppSettings]:
     return await settings_of(sight, report, EDXAPP) or await settings_of(sight, report, EDXAPP_OLD)
 
 
-async def _read(sight: Sight, report: Report, files: Sequence[str]) -> AppSettings | None:
+async def _read(sight: Sight, report: Report, files: Sequence[str], reader: str) -> AppSettings | None:
     tree: dict[str, object] = {}
     for path in files:
         try:
-            text = await sight.read(path, user=READER)
+            text = await sight.read(path, user=reader)
             tree |= await asyncio.to_thread(parse_config, text, path)
         except ConnectionLost:
             raise

@@ -21,6 +21,7 @@ from edxconsole.inspect.model import Value
 from edxconsole.inspect.redis import QUEUES
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
+from edxconsole.inspect.tutor import project_of
 
 CONTROL_TIMEOUT = 18.0
 """seconds for the whole conversation with one broker's workers"""
@@ -57,7 +58,13 @@ class Seen:
 
 async def inspect_celery(sight: Sight, report: Report) -> None:
     """Processes of this host; then each broker that its configuration names, and who answers there."""
-    workers = find_workers(sight.processes(), sight.host.hostname)
+    project = await project_of(sight, report)
+    workers = find_workers(
+        sight.processes(),
+        sight.host.hostname,
+        everyone=sight.host.processes.values(),
+        inside=project.hostnames if project else {},
+    )
     _workers(sight, report, workers)
     names = tuple(
         dict.fromkeys(
@@ -65,7 +72,7 @@ async def inspect_celery(sight: Sight, report: Report) -> None:
             + [q for q in QUEUES if q.startswith(KNOWN.get(sight.component.id, ()))]
         )
     )
-    places = await brokers_of(sight, report)
+    places = await brokers_of(sight, report, project)
     seen = [await _ask(sight, report, place, names) for place in places]
     _brokers(sight, report, seen)
     _queues(report, seen, names, {q for w in workers for q in w.queues})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edxconsole.catalog.argv import options, read_argv
@@ -28,11 +28,28 @@ class Worker:
     """the name under which it answers, "" where the host's name is not known"""
 
 
-def find_workers(processes: Sequence[Process], hostname: str) -> list[Worker]:
-    """The workers among the processes of a component, in the order they were started."""
+def find_workers(
+    processes: Sequence[Process],
+    hostname: str,
+    *,
+    everyone: Iterable[Process] = (),
+    inside: Mapping[int, str] | None = None,
+) -> list[Worker]:
+    """The workers among the processes of a component, in the order they were started.
+
+    Args:
+        hostname: of the host.
+        everyone: all processes of the host, where those of the component are not all that a worker started.
+        inside: first process of a container -> the hostname in there.
+    """
     own = [p for p in processes if _is_worker(p.argv)]
     pids = {p.pid for p in own}
-    return [_worker(p, own, hostname) for p in own if p.ppid not in pids]
+    mains = [p for p in own if p.ppid not in pids]
+    names = inside or {}
+    all_workers = {p.pid: p for p in (*own, *(p for p in everyone if _is_worker(p.argv)))}
+    return [
+        _worker(p, all_workers.values(), names.get(p.pid) or names.get(p.ppid) or hostname) for p in mains
+    ]
 
 
 def _is_worker(argv: Sequence[str]) -> bool:

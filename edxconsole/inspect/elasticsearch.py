@@ -14,6 +14,7 @@ from edxconsole.inspect.model import Value
 from edxconsole.inspect.places import place_of
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
+from edxconsole.inspect.tutor import project_of
 from edxconsole.inspect.web_api import Json, WebApi, at, web_api, whole, words
 
 PORT = 9200
@@ -30,7 +31,7 @@ CLEAR = "free disk, then clear index.blocks.read_only_allow_delete"
 
 async def inspect_elasticsearch(sight: Sight, report: Report) -> None:
     """Five questions; what one of them does not tell is missing, the others are shown."""
-    endpoint = place_of(sight, report, PORT)
+    endpoint = place_of(sight, report, PORT, await project_of(sight, report))
     if endpoint is None:
         return
     async with web_api(sight.transport, endpoint, "Elasticsearch") as api:

@@ -22,6 +22,7 @@ from edxconsole.inspect.model import Value
 from edxconsole.inspect.places import place_of
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
+from edxconsole.inspect.tutor import Project, project_of
 from edxconsole.inspect.web_api import Json, WebApi, at, web_api, whole, words
 
 PORT = 7700
@@ -35,7 +36,8 @@ FAILED = {"statuses": "failed", "limit": str(LISTED)}
 
 async def inspect_meilisearch(sight: Sight, report: Report) -> None:
     """Without a key it is told whether it is available, and nothing more."""
-    endpoint = place_of(sight, report, PORT)
+    project = await project_of(sight, report)
+    endpoint = place_of(sight, report, PORT, project)
     if endpoint is None:
         return
     async with web_api(sight.transport, endpoint, "Meilisearch") as api:
@@ -46,7 +48,7 @@ async def inspect_meilisearch(sight: Sight, report: Report) -> None:
     report.part("server").facts("GET /health", status=status)
     if status != "available":
         report.down(f"it says it is {status}")
-    key = await _key(sight, report)
+    key = await _key(sight, report, project)
     headers = {"Authorization": f"Bearer {key}"} if key else None
     async with web_api(sight.transport, endpoint, "Meilisearch", headers=headers) as api:
         try:
@@ -77,11 +79,12 @@ async def _health(api: WebApi) -> Json:
     return health
 
 
-async def _key(sight: Sight, report: Report) -> str | None:
-    """Tutor's key, of the login user's own installation or root's."""
+async def _key(sight: Sight, report: Report, project: Project | None) -> str | None:
+    """Tutor's key: of its project, else of the login user's own installation or root's."""
     login = sight.login
     homes = [f"/home/{login}"] if login and login != "root" and "/" not in login else []
-    for path in (f"{home}/{TUTOR_ROOT}" for home in (*homes, "/root")):
+    told = project.file("config.yml") if project is not None else None
+    for path in [told] if told else [f"{home}/{TUTOR_ROOT}" for home in (*homes, "/root")]:
         try:
             tree = await asyncio.to_thread(parse_config, await sight.read(path), path)
         except ConnectionLost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edxconsole.inspect import mongodb_client, mongodb_old
-from edxconsole.inspect.app_settings import edxapp_settings
+from edxconsole.inspect.app_settings import edxapp_settings, settings_of
 from edxconsole.inspect.bridge import bridge
 from edxconsole.inspect.model import Value
 from edxconsole.inspect.mongodb_client import SPOKEN_FROM, Login
@@ -13,6 +13,7 @@ from edxconsole.inspect.mongodb_interview import Told, members_of, number, text
 from edxconsole.inspect.places import place_of
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
+from edxconsole.inspect.tutor import Project, project_of
 from edxconsole.transport.base import Endpoint
 
 PORT = 27017
@@ -31,14 +32,15 @@ REMEDY = "give the user of DOC_STORE_CONFIG there the role clusterMonitor"
 
 async def inspect_mongodb(sight: Sight, report: Report) -> None:
     """By the user of the host's own edxapp configuration, else without a login: then it tells less."""
-    endpoint = place_of(sight, report, PORT)
+    project = await project_of(sight, report)
+    endpoint = place_of(sight, report, PORT, project)
     if endpoint is None:
         return
     hello = await report.attempt("MongoDB", sight.ask(endpoint, mongodb_old.hello))
     if hello is None:
         return
     wire = number(hello, "maxWireVersion") or 0
-    login = await _login(sight, report)
+    login = await (_login(sight, report) if project is None else _tutor_login(sight, report, project))
     told: Told | None = None
     if login is not None:
         told = await report.attempt("login", _converse(sight, endpoint, wire, login))
@@ -74,6 +76,18 @@ async def _login(sight: Sight, report: Report) -> Login | None:
             source = store.get("authsource") or store.get("auth_source") or store.get("db")
             if isinstance(user, str) and user and isinstance(password, str):
                 return Login(user, password, source if isinstance(source, str) else "admin")
+    return None
+
+
+async def _tutor_login(sight: Sight, report: Report, project: Project) -> Login | None:
+    """Of Tutor's config.yml; as Tutor sets it up, its MongoDB wants none."""
+    path = project.file("config.yml")
+    found = await settings_of(sight, report, [[path]], reader="root") if path else []
+    for settings in found:
+        names = ("MONGODB_USERNAME", "MONGODB_PASSWORD", "MONGODB_AUTH_SOURCE")
+        user, password, source = (settings.tree.get(name) for name in names)
+        if isinstance(user, str) and user and isinstance(password, str):
+            return Login(user, password, source if isinstance(source, str) and source else "admin")
     return None
 
 
