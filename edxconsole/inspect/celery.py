@@ -76,8 +76,10 @@ async def inspect_celery(sight: Sight, report: Report) -> None:
     seen = [await _ask(sight, report, place, names) for place in places]
     _brokers(sight, report, seen)
     _queues(report, seen, names, {q for w in workers for q in w.queues})
-    _nodes(report, seen, workers)
-    _tasks(sight, report, seen, workers)
+    nodes = [node for found in seen for node in found.nodes.values() if _is_ours(node, names)]
+    _nodes(report, seen, nodes, workers)
+    if any(found.nodes for found in seen):
+        _tasks(sight, report, nodes, workers)
 
 
 async def _ask(sight: Sight, report: Report, place: BrokerPlace, names: Sequence[str]) -> Seen:
@@ -164,16 +166,23 @@ def _queues(report: Report, seen: Sequence[Seen], names: Sequence[str], own: set
                     }
                 )
             if queue.waiting and queue.consumers == 0:
-                report.degraded(f"{queue.waiting} tasks wait in {name} and no worker takes them")
+                # RabbitMQ counts its consumers; for Redis a worker that hangs may yet be one.
+                who = "no worker that answers" if found.place.kind == REDIS else "no worker"
+                report.degraded(f"{queue.waiting} tasks wait in {name} and {who} takes them")
     if rows:
         columns = ("broker", "queue", "waiting", "consumers", "here")
         source = "LLEN, active_queues of the workers; RabbitMQ: queue.declare passive"
         report.part("queues").table("queues", columns, rows, source=source)
 
 
-def _nodes(report: Report, seen: Sequence[Seen], workers: Sequence[Worker]) -> None:
+def _is_ours(node: Node, names: Sequence[str]) -> bool:
+    """Whether a worker is of this component: others may share its broker."""
+    return node.queues is None or not set(node.queues).isdisjoint(names)
+
+
+def _nodes(report: Report, seen: Sequence[Seen], nodes: Sequence[Node], workers: Sequence[Worker]) -> None:
     here = {w.node: w for w in workers if w.node}
-    answering = {name: node for found in seen for name, node in found.nodes.items()}
+    answering = {node.name: node for node in nodes}
     rows: list[dict[str, Value]] = [
         {
             "node": node.name,
@@ -199,11 +208,11 @@ def _nodes(report: Report, seen: Sequence[Seen], workers: Sequence[Worker]) -> N
             report.degraded(f"{name} runs but does not answer at its broker; it may hang")
 
 
-def _tasks(sight: Sight, report: Report, seen: Sequence[Seen], workers: Sequence[Worker]) -> None:
+def _tasks(sight: Sight, report: Report, nodes: Sequence[Node], workers: Sequence[Worker]) -> None:
     """Name and age of what is held; the arguments are never shown."""
     here = {w.node for w in workers}
     now, up = _now(sight), _up(sight)
-    held = [t for found in seen for node in found.nodes.values() for t in node.tasks]
+    held = [task for node in nodes for task in node.tasks]
     rows: list[dict[str, Value]] = [
         {
             "state": task.state,
@@ -219,11 +228,8 @@ def _tasks(sight: Sight, report: Report, seen: Sequence[Seen], workers: Sequence
     ]
     order = {ACTIVE: 0, RESERVED: 1, SCHEDULED: 2}
     rows.sort(key=lambda r: (order[str(r["state"])], -int(r["age_seconds"] or 0), str(r["task"])))
-    if any(found.nodes for found in seen):
-        columns = ("state", "task", "age_seconds", "queue", "node", "pid", "eta", "id")
-        report.part("tasks").table(
-            "tasks", columns, rows, source="celery control: active, reserved, scheduled"
-        )
+    columns = ("state", "task", "age_seconds", "queue", "node", "pid", "eta", "id")
+    report.part("tasks").table("tasks", columns, rows, source="celery control: active, reserved, scheduled")
 
 
 def _now(sight: Sight) -> float:

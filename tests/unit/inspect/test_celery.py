@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edxconsole.errors import NotUnderstood
+from edxconsole.inspect.celery import _is_ours
 from edxconsole.inspect.celery_broker import BrokerPlace, broker_of, of_url
-from edxconsole.inspect.celery_replies import ACTIVE, SCHEDULED, Task, age_of, read_replies
+from edxconsole.inspect.celery_replies import ACTIVE, SCHEDULED, Node, Task, age_of, read_replies
 from edxconsole.inspect.celery_workers import find_workers, node_name
 from edxconsole.inspect.model import Inspection
 from tests.unit.inspect.stage import Serve, Stage, look, process, served, snapshot
@@ -141,6 +142,13 @@ def test_any_replies_are_read(replies: dict[str, Any]) -> None:
             assert isinstance(task, Task)
             age = age_of(task, 1.8e9, 100.0)
             assert age is None or age >= 0
+
+
+def test_workers_of_other_components_at_the_same_broker_are_not_shown() -> None:
+    names = ("edx.lms.core.default",)
+    assert _is_ours(Node("a", ("edx.lms.core.default", "x")), names)
+    assert not _is_ours(Node("b", ("ecommerce.default",)), names)
+    assert _is_ours(Node("c", None), names), "it did not say: it may be one"
 
 
 ODD = st.lists(
