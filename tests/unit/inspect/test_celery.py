@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edxconsole.errors import NotUnderstood
-from edxconsole.inspect.celery import _is_ours
+from edxconsole.inspect.celery import _is_ours, inspect_celery
 from edxconsole.inspect.celery_broker import BrokerPlace, broker_of, of_url
 from edxconsole.inspect.celery_replies import ACTIVE, SCHEDULED, Node, Task, age_of, read_replies
 from edxconsole.inspect.celery_workers import find_workers, node_name
 from edxconsole.inspect.model import Inspection
+from edxconsole.inspect.registry import INSPECTORS
 from tests.unit.inspect.stage import Serve, Stage, look, process, served, snapshot
 
 REPLIES = json.loads((Path(__file__).with_name("golden") / "celery-control-5.7.0.json").read_text())
@@ -240,6 +241,7 @@ async def of_worker(
 ) -> Inspection:
     await asyncio.to_thread(path.write_text, json.dumps(settings))
     monkeypatch.setattr("edxconsole.inspect.app_settings.EDXAPP", ((str(path),),))
+    monkeypatch.setitem(INSPECTORS, "edxapp_worker", inspect_celery)
     return await look(
         "edxapp_worker", stage, snapshot("edxapp_worker", [process(6, WORKER)], hostname="app1")
     )

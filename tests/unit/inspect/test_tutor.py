@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.inspect import tutor
+from edxconsole.inspect.celery import inspect_celery
 from edxconsole.inspect.model import Inspection
+from edxconsole.inspect.registry import INSPECTORS
 from edxconsole.inspect.tutor import address_of
 from edxconsole.transport.base import UnixEndpoint
 from tests.support.web_api import StandIn
@@ -52,6 +54,7 @@ async def docker(
             writer.close()
 
     server = await asyncio.start_unix_server(client, path / "docker.sock")
+    monkeypatch.setitem(INSPECTORS, "edxapp_worker", inspect_celery)
     monkeypatch.setattr(tutor, "SOCKET", UnixEndpoint(str(path / "docker.sock")))
     try:
         yield
