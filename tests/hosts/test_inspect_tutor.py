@@ -38,6 +38,7 @@ WORKER = (
     f"--hostname=edx.lms.core.default.%h --queues={QUEUES} --max-tasks-per-child=100 "
     "--prefetch-multiplier=1 --without-gossip --without-mingle"
 )
+OF_EDXAPP = ("settings of ", "configuration", "its files", "which files")
 PAGES = {
     "health": {"status": "available"},
     "version": {"pkgVersion": "1.36.0-stand-in"},
@@ -85,6 +86,8 @@ def look(tutor: Dockerd, lab: Lab, tmp_path: Path, component: str) -> tuple[dict
     )
     assert "hunter" not in said
     (found,) = json.loads(said)["inspections"]
+    # What edxapp's inspector, which runs as well, does not see is of its own tests.
+    found["missing"] = [m for m in found["missing"] if not m["what"].startswith(OF_EDXAPP)]
     return found, {s["name"]: s for s in found["sections"]}
 
 
