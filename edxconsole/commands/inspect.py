@@ -30,8 +30,8 @@ _BYTES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 def inspect(selectors: tuple[str, ...], hosts: Path | None, timeout: float, as_json: bool) -> int:
     """Open components up: what they are made of, what they were told, what is found.
 
-    For nginx, lms, cms, edxapp_worker, xqueue, supervisor, memcached, redis, rabbitmq and mysql, and for
-    all that runs in containers. Nothing is changed.
+    For nginx, lms, cms, xqueue, supervisor, the Celery workers, memcached, redis, rabbitmq, mysql,
+    mongodb, elasticsearch, meilisearch, and all that runs in containers. Nothing is changed.
     Exit status: 0 nothing to look at, 1 something is, 3 a host can't be reached.
     """
     opened = open_cluster(hosts, selectors)

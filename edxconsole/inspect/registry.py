@@ -9,11 +9,15 @@ from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import HostSnapshot
 from edxconsole.errors import UsageError
+from edxconsole.inspect.celery import inspect_celery
 from edxconsole.inspect.container import inspect_container
 from edxconsole.inspect.edxapp import inspect_edxapp
+from edxconsole.inspect.elasticsearch import inspect_elasticsearch
 from edxconsole.inspect.gunicorn import inspect_gunicorn
+from edxconsole.inspect.meilisearch import inspect_meilisearch
 from edxconsole.inspect.memcached import inspect_memcached
 from edxconsole.inspect.model import Inspection
+from edxconsole.inspect.mongodb import inspect_mongodb
 from edxconsole.inspect.mysql import inspect_mysql
 from edxconsole.inspect.nginx import inspect_nginx
 from edxconsole.inspect.rabbitmq import inspect_rabbitmq
@@ -40,13 +44,18 @@ INSPECTORS: Mapping[str, Inspector] = {
     "nginx": inspect_nginx,
     "lms": each(inspect_gunicorn, inspect_edxapp),
     "cms": each(inspect_gunicorn, inspect_edxapp),
-    "edxapp_worker": inspect_edxapp,
+    "edxapp_worker": each(inspect_celery, inspect_edxapp),
     "xqueue": inspect_gunicorn,
     "supervisor": inspect_supervisor,
     "memcached": inspect_memcached,
     "redis": inspect_redis,
     "rabbitmq": inspect_rabbitmq,
     "mysql": inspect_mysql,
+    "mongodb": inspect_mongodb,
+    "elasticsearch": inspect_elasticsearch,
+    "meilisearch": inspect_meilisearch,
+    "ecomworker": inspect_celery,
+    "ida_worker": inspect_celery,
 }
 """component id -> what opens it up"""
 

@@ -75,6 +75,11 @@ class Report:
         if told not in self._missing:
             self._missing.append(told)
 
+    @property
+    def untold(self) -> tuple[Missing, ...]:
+        """What was told as missing so far."""
+        return tuple(self._missing)
+
     def lacks(self, what: str, error: EdxconsoleError) -> None:
         """What can't be seen because of an error."""
         self.missing(what, error.cause, error.remedy)

@@ -5,6 +5,8 @@ redis-py was judged and left: it insists on opening its own sockets, and takes a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edxconsole.errors import PermissionMissing, ServiceFault
 from edxconsole.health.wire import Wire
 
@@ -17,10 +19,25 @@ MAX_DEPTH = 4
 
 async def call(wire: Wire, *words: str) -> Answer:
     """One command and its answer. Raises PermissionMissing, ServiceFault, ValueError, Hangup."""
-    parts = [word.encode() for word in words]
-    body = b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
-    await wire.send(b"*%d\r\n%s" % (len(parts), body))
+    await wire.send(_request(words))
     return await _answer(wire, 0)
+
+
+async def calls(wire: Wire, commands: Sequence[Sequence[str]]) -> list[Answer | ServiceFault]:
+    """Many commands in one go and the answer to each, a fault where it is one. Raises as call()."""
+    await wire.send(b"".join(_request(words) for words in commands))
+    answers: list[Answer | ServiceFault] = []
+    for _ in commands:
+        try:
+            answers.append(await _answer(wire, 0))
+        except ServiceFault as fault:
+            answers.append(fault)
+    return answers
+
+
+def _request(words: Sequence[str]) -> bytes:
+    parts = [word.encode() for word in words]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
 async def _answer(wire: Wire, depth: int) -> Answer:

@@ -47,7 +47,14 @@ class HostHttp:
     should, ConnectionLost when the host is gone.
     """
 
-    def __init__(self, transport: Transport, endpoint: Endpoint, *, connections: int = 4) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        endpoint: Endpoint,
+        *,
+        connections: int = 4,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._host = transport.host_name
         self._backend = _Backend(transport, endpoint)
         pool = httpcore.AsyncConnectionPool(
@@ -57,7 +64,7 @@ class HostHttp:
         self._client = httpx.AsyncClient(
             transport=_Pool(pool),
             base_url="http://localhost",
-            headers={"Accept-Encoding": "identity"},
+            headers={"Accept-Encoding": "identity", **(headers or {})},
             timeout=httpx.Timeout(None, connect=OPEN_TIMEOUT),
             trust_env=False,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from edxconsole.commands.sudorules import Rule, words
 from edxconsole.inspect.reads import MYSQL, MYSQL_ACCOUNT, mysql_asks
 from edxconsole.inspect.rights import rights_of
 from edxconsole.inventory.model import Environment, Inventory
-from tests.lab.cluster import LabCluster
+from tests.lab.cluster import ROLES, LabCluster
 from tests.lab.console import Console
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
@@ -296,6 +297,27 @@ def services(host: LabHost) -> list[str]:
     return sorted(listed.splitlines())
 
 
+def test_a_stand_in_of_mongodb_through_ssh(console: Console, full_cluster: LabCluster) -> None:
+    """The lab's mongod is a stand-in: what it does not know is told as missing."""
+    seen = look(console, "mongodb@data", "mongodb", "data", status=None)
+    assert seen.fact("server", "version") == "4.0.0-stand-in"
+    assert seen.fact("server", "pid") == int(full_cluster.data.sh("pgrep -x mongod"))
+    assert [m["what"] for m in seen.body["missing"]] == ["databases"]
+
+
+def test_a_stand_in_of_elasticsearch_through_ssh(lab: Lab, tmp_path: Path) -> None:
+    host = lab.host("search")
+    host.sh(f"cp {ROLES}/elasticsearch.py /usr/local/bin/elasticsearch")
+    host.sh(f"setsid -f {sys.prefix}/bin/python /usr/local/bin/elasticsearch 127.0.0.1 9200 >/dev/null 2>&1")
+    host.sh("for n in $(seq 100); do ss -tlnH | grep -q :9200 && exit 0; sleep 0.2; done; exit 1")
+    console = Console(lab.hosts_yaml(lab.inventory([host])), tmp_path)
+    seen = look(console, "elasticsearch", "elasticsearch", "search", status=None)
+    assert seen.fact("server", "version") == "7.10.2-stand-in"
+    assert seen.fact("health", "status") == "yellow"
+    told = [(m["what"], m["cause"].partition(" answers ")[2][:3]) for m in seen.body["missing"]]
+    assert told == [(what, "404") for what in ("documents and sizes", "disks", "watermarks", "blocks")]
+
+
 def test_text_is_fit_for_a_terminal(console: Console) -> None:
     said = console.run("inspect", "@all", status=None)
     for title in ("nginx@web", "lms@app1", "supervisor@app2", "rabbitmq@data", "mysql@data"):
@@ -304,7 +326,7 @@ def test_text_is_fit_for_a_terminal(console: Console) -> None:
 
 
 def test_what_has_no_inspector_or_is_not_there_is_told(console: Console) -> None:
-    console.run("inspect", "elasticsearch", status=2)
+    console.run("inspect", "xqueue_consumer@app1", status=2)
     console.run("inspect", "nginx@app1", status=2)
 
 

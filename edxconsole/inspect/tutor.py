@@ -1,0 +1,105 @@
+"""The containers of a Tutor project as Docker tells them now: where each is reached, and Tutor's own files.
+
+Docker's API, only GET, at the moment of use (domain.md section 6): services are named, not addressed, in
+Tutor's configuration, and only Docker knows at which address of its network a name is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from edxconsole.cluster.containers import contained
+from edxconsole.cluster.units import CONTAINERS, Unit
+from edxconsole.errors import ServiceFault
+from edxconsole.inspect.report import Report
+from edxconsole.inspect.sight import Sight
+from edxconsole.inspect.web_api import Json, WebApi, at, web_api, words
+from edxconsole.services.docker_client import SOCKET
+from edxconsole.services.docker_units import container_id, places_of
+
+MAX_CONTAINERS = 30
+MAX_NETWORKS = 20
+WORKING_DIR = "com.docker.compose.project.working_dir"
+_ENV = re.compile(r"(/[\w.@/ -]{1,300})/env/(?:local|dev)")
+"""where Tutor's compose files lie: the directory above is its root"""
+APPS = "env/apps/openedx/config"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One Tutor project on one host."""
+
+    root: str = ""
+    """TUTOR_ROOT, "" where its label does not tell"""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """service -> address as its host reaches it; only of those that run"""
+    hostnames: Mapping[int, str] = field(default_factory=dict)
+    """pid of a container's first process, as the host counts -> the name that the container calls itself"""
+
+    def file(self, path: str) -> str | None:
+        """A file of Tutor's, by its path below the root."""
+        return f"{self.root}/{path}" if self.root else None
+
+
+async def project_of(sight: Sight, report: Report) -> Project | None:
+    """The project that a component's containers are of; None where it runs in none, or Docker tells nothing,
+    which is then told as missing. Raises ConnectionLost."""
+    if sight.instance is None or not contained(sight.host, sight.instance):
+        return None
+    own = sight.host.units[sight.instance.units[0]]
+    name = _project(own)
+    units = [u for u in sight.host.units.values() if u.kind == CONTAINERS and _project(u) == name]
+    async with web_api(sight.transport, SOCKET, "Docker") as api:
+        project = Project()
+        for unit in sorted(units, key=lambda u: u.name != own.name)[:MAX_CONTAINERS]:
+            project = await report.attempt("containers", _with(api, project, unit)) or project
+    return project
+
+
+def services_of(sight: Sight) -> list[str]:
+    """The compose services whose containers a component is, in order."""
+    units = (sight.host.units[key] for key in (sight.instance.units if sight.instance else ()))
+    return [place.service for unit in units for place in places_of(unit.name)[:1]]
+
+
+def _project(unit: Unit) -> str:
+    return unit.name.partition(":")[0]
+
+
+async def _with(api: WebApi, project: Project, unit: Unit) -> Project:
+    ident = container_id(unit.identity.invocation)
+    places = places_of(unit.name)
+    if ident is None or not places:
+        return project
+    try:
+        told = await api.get(f"/containers/{ident}/json")
+    except ServiceFault as fault:
+        if fault.code == 404:
+            return project
+        raise
+    place = _ENV.fullmatch(words(at(told, "Config", "Labels", WORKING_DIR)))
+    address, hostname, pid = address_of(told), words(at(told, "Config", "Hostname")), at(told, "State", "Pid")
+    runs = isinstance(pid, int) and pid > 0
+    return replace(
+        project,
+        root=project.root or (place[1] if place and ".." not in place[1] else ""),
+        addresses={**project.addresses, **({places[0].service: address} if address and runs else {})},
+        hostnames={**project.hostnames, **({pid: hostname} if runs and isinstance(pid, int) else {})},
+    )
+
+
+def address_of(told: Json) -> str:
+    """Its first address of any network, the host's own where it shares that; "" where it has none."""
+    if at(told, "HostConfig", "NetworkMode") == "host":
+        return "127.0.0.1"
+    networks = at(told, "NetworkSettings", "Networks")
+    for name in sorted(networks)[:MAX_NETWORKS] if isinstance(networks, Mapping) else ():
+        for key in ("IPAddress", "GlobalIPv6Address"):
+            try:
+                return str(ipaddress.ip_address(words(at(networks, name, key))))
+            except ValueError:
+                continue
+    return ""
