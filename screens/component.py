@@ -9,10 +9,12 @@ from textual.widget import Widget
 
 from edxconsole.cluster.model import ClusterSnapshot
 from screens.details import component_facts
+from screens.live import Inspect
 from screens.log_screen import LoggingScreen
 from screens.place import Place, Target, Visit
 from screens.styles import SHEETS
 from screens.targets import component_target
+from widgets.commands import bindings
 from widgets.detail_view import DetailView, Fact
 from widgets.ink import Role
 from widgets.instance_table import InstanceTable
@@ -27,6 +29,7 @@ class ComponentScreen(LoggingScreen):
     SCOPED_CSS = False
     KIND = "component"
     AUTO_FOCUS = "#instances"
+    BINDINGS = bindings(Inspect)
 
     def panes(self) -> Iterable[Widget]:
         yield Container(
