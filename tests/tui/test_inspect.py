@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from textual.pilot import Pilot
 
 from edxconsole.cluster.model import Link, State
 from edxconsole.errors import ConnectionLost
-from edxconsole.inspect.model import Fact, Finding, Inspection, Missing, Section, Table
+from edxconsole.inspect.model import Fact, Finding, Inspection, Missing, Section, Table, Value
 from screens.component import ComponentScreen
 from screens.host import HostScreen
 from screens.inspect import FRESH, InspectScreen
@@ -354,7 +355,7 @@ async def test_every_line_fits_and_only_ascii_where_there_is_no_more(size: tuple
 
 
 def poisoned(text: str) -> Inspection:
-    rows = tuple({text: text, "n": n} for n in range(3))
+    rows: tuple[Mapping[str, Value], ...] = tuple({text: text, "n": n} for n in range(3))
     part = Section(text, (Fact(text, text, text),), (Table(text, (text, "n"), rows, text, 2),))
     return Inspection(
         "web", "nginx", snapshots.NOW, (part,),
