@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from edxconsole.inspect.model import Fact, Finding, Inspection, Missing, Section, Table, Value
-from edxconsole.inspect.wording import is_numeric, label, shown
+from edxconsole.inspect.wording import is_numeric, label, said, shown
 from widgets import detail_view
 from widgets.cells import GAP
 from widgets.clean import pad
@@ -22,8 +22,8 @@ Runs = tuple[tuple[str, Role], ...]
 Said = detail_view.Fact
 
 _INDENT = 2
-_LEAST = 8
-"""cells that a table's column keeps, as far as its title and values need them"""
+_LEAST, _LEAST_NAME = 8, 32
+"""cells a column of words keeps if it needs them, and the first, which names the row; numbers are not cut"""
 _LABEL_MOST, _VALUE_MOST = 28, 100
 _SOURCE_FROM = 100
 """width from which each fact's source stands beside it; narrower, it is told of the one under the cursor"""
@@ -80,7 +80,7 @@ class _Layout:
         self._label = min(_LABEL_MOST, max(map(cell_len, names), default=0))
         sources = [cell_len(self._safe(f.source)) for s in found.sections for f in s.facts]
         self._source = min(self._width // 3, max(sources, default=0)) if self._width >= _SOURCE_FROM else 0
-        values = [cell_len(self._safe(shown(f.name, f.value))) for s in found.sections for f in s.facts]
+        values = [cell_len(self._safe(said(f))) for s in found.sections for f in s.facts]
         room = self._width - _INDENT - self._label - GAP - (self._source + GAP if self._source else 0)
         self._value = min(room, _VALUE_MOST, max(values, default=0)) if self._source else room
 
@@ -150,8 +150,8 @@ class _Layout:
             yield self._table(section, table, alone=alone)
 
     def _fact(self, section: Section, fact: Fact) -> Item:
-        name, value = self._safe(label(fact.name)), shown(fact.name, fact.value)
-        role = Role.UNKNOWN if fact.value is None else Role.TEXT
+        name, value = self._safe(label(fact.name)), said(fact)
+        role = Role.UNKNOWN if fact.value is None else Role.DIM if fact.value == "" else Role.TEXT
         lines: list[Runs] = []
         for n, part in enumerate(self._wrapped(value, self._value)):
             source = pad(self._safe(fact.source), self._source) if self._source and n == 0 else ""
@@ -213,7 +213,12 @@ class _Grid:
             max(cell_len(title), *(cell_len(text) for text in column))
             for title, column in zip(self._titles, columns, strict=True)
         ]
-        self._widths = fitted(wanted, [cell_len(t) for t in self._titles], room)
+        least = [
+            w if right else min(w, max(_LEAST, cell_len(t)))
+            for w, t, right in zip(wanted, self._titles, self._right, strict=True)
+        ]
+        least[0] = min(wanted[0], max(least[0], min(_LEAST_NAME, room // 3)))
+        self._widths = fitted(wanted, least, room)
         self.columns = table.columns[: len(self._widths)]
 
     def name(self, number: int) -> str:
@@ -226,16 +231,15 @@ class _Grid:
     def line(self, number: int) -> Runs:
         runs: list[tuple[str, Role]] = [(" " * _INDENT, Role.TEXT)]
         for n, width in enumerate(self._widths):
-            role = Role.UNKNOWN if self._none[number][n] else Role.TEXT
+            role = Role.DIM if self._none[number][n] else Role.TEXT
             runs.append((pad(self._cells[number][n], width, right=self._right[n]), role))
             runs.append((" " * GAP, Role.TEXT))
         return tuple(runs[:-1])
 
 
-def fitted(wanted: Sequence[int], titles: Sequence[int], room: int) -> list[int]:
-    """Widths of the columns that fit: the widest give way first, down to their titles; then the last go."""
+def fitted(wanted: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Widths of the columns that fit: the widest give way first, as far as they can; then the last go."""
     widths = list(wanted)
-    least = [min(w, max(_LEAST, t)) for w, t in zip(wanted, titles, strict=True)]
     while len(widths) > 1 and sum(least[: len(widths)]) + GAP * (len(widths) - 1) > room:
         widths.pop()
     over = sum(widths) + GAP * (len(widths) - 1) - room

@@ -18,7 +18,7 @@ from edxconsole.engine import Engine
 from edxconsole.errors import TransportError, UsageError
 from edxconsole.inspect.model import Inspection, Missing, Section, Table
 from edxconsole.inspect.registry import INSPECTORS
-from edxconsole.inspect.wording import is_numeric, label, shown
+from edxconsole.inspect.wording import is_numeric, label, said, shown
 
 LOST = "everything"
 """what is missing when a host was lost while it was looked at"""
@@ -136,7 +136,7 @@ def _print(out: Printer, found: Inspection) -> None:
     for section in found.sections:
         out.line()
         if section.facts:
-            rows = [[label(f.name), shown(f.name, f.value), f.source] for f in section.facts]
+            rows = [[label(f.name), said(f), f.source] for f in section.facts]
             out.table([label(section.name).upper(), "VALUE", "SOURCE"], rows, indent="  ")
         for table in section.tables:
             _print_table(out, table)

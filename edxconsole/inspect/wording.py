@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 
-from edxconsole.inspect.model import Table, Value
+from edxconsole.inspect.model import Fact, Table, Value
 
 UNKNOWN = "unknown"
 """a value that its source does not say"""
+EMPTY = "empty"
 _BYTES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
 def label(name: str) -> str:
     """A name for the eye, without the unit that its values then show."""
+    if name.startswith("cve_"):
+        return name.replace("_", "-").upper()
     for unit in ("_bytes", "_seconds", "_at"):
         name = name.removesuffix(unit)
     return name.replace("_percent", " %").replace("_", " ")
@@ -35,6 +38,11 @@ def shown(name: str, value: Value) -> str:
     if name.endswith("_at"):
         return _moment(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def said(fact: Fact) -> str:
+    """The value of a fact, where an empty text is something said, too."""
+    return EMPTY if fact.value == "" else shown(fact.name, fact.value)
 
 
 def is_numeric(table: Table, column: str) -> bool:
