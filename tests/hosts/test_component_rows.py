@@ -1,0 +1,143 @@
+"""Every component of the seed has its row on the Component screen, and its row is true: compared with
+the facts read by hand on the hosts, and so is `edxconsole status --json`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.lab import hand, shown
+from tests.lab.cluster import LabCluster
+from tests.lab.console import Console
+from tests.lab.hand import Facts
+from widgets.instance_table import InstanceTable
+
+pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(300)]
+
+SEED = {
+    "nginx", "lms", "cms", "xqueue", "xqueue_consumer", "edxapp_worker", "supervisor",
+    "rabbitmq", "memcached", "mysql", "redis", "mongodb",
+}  # fmt: skip
+"""what of it can run here; MongoDB is the lab's stand-in"""
+FIRST_ANSWERS = 120.0
+"""seconds within which every check was made once"""
+
+
+async def test_every_row_of_the_seed_is_what_is_read_by_hand(
+    full_cluster: LabCluster, tmp_path: Path
+) -> None:
+    async with shown.console(full_cluster.inventory(), tmp_path) as pilot:
+        true = await asyncio.to_thread(hand.facts, full_cluster)
+        assert {f.component for f in true} == SEED
+        await until_checked(pilot, true)
+        wrong = {}
+        for facts in true:
+            row = (await shown.rows(pilot, facts.component))[facts.host]
+            known = await shown.known(pilot, facts.component, facts.host)
+            if differs := [*compare_row(row, facts), *compare_known(known, facts)]:
+                wrong[f"{facts.component} on {facts.host}"] = differs
+        assert wrong == {}
+
+
+async def until_checked(pilot: Pilot[Any], true: list[Facts]) -> None:
+    """Until every host is live and no check is outstanding any more."""
+    end = time.monotonic() + FIRST_ANSWERS
+    while True:
+        seen = [(f, (await shown.rows(pilot, f.component)).get(f.host)) for f in true]
+        waits = [
+            (f.component, f.host, row)
+            for f, row in seen
+            if row is None or row["link"] != "live" or row["health"].startswith("?")
+        ]
+        if not waits:
+            return
+        assert time.monotonic() < end, waits
+
+
+def compare_row(row: dict[str, str], facts: Facts) -> list[str]:
+    """What a row says otherwise than it is. A cell that is too narrow may cut what it says, and shows it."""
+    said = {
+        "state": (row["state"] == "up") is facts.up,
+        "sign": row["host"].startswith("●") is facts.up,
+        "pids": pids(row["pids"]) == (facts.main, len(facts.pids)),
+        "user": fits(row["user"], facts.users),
+        "process": fits(row["process"], facts.names),
+        "ports": fits(row["ports"], [str(p) for p in facts.ports]),
+        "workers": row["workers"] == workers(facts),
+        "health": health(row["health"], facts),
+        "log": any(tail_fits(log, row["log"]) for log in facts.logs),
+    }
+    return [f"{name}: {row.get(name)} of {row}, not {facts}" for name, right in said.items() if not right]
+
+
+def compare_known(known: dict[str, str], facts: Facts) -> list[str]:
+    """The same of the pane below, where nothing is cut."""
+    said = {
+        "pids": {int(p) for p in known.get("pids", "").split(", ") if p} == facts.pids,
+        "runs as": set(known.get("runs as", "").split(", ")) == (facts.users or {""}),
+        "ports": known.get("ports", "") == ", ".join(str(p) for p in sorted(facts.ports)),
+        "state": known["state"].startswith("up ") is facts.up,
+    }
+    return [f"{name}: {known.get(name)}, not {facts}" for name, right in said.items() if not right]
+
+
+def pids(text: str) -> tuple[int | None, int]:
+    """ "812 +4" -> (812, 5)"""
+    first, _, more = text.partition(" +")
+    return (int(first), int(more or 0) + 1) if first else (None, 0)
+
+
+def fits(text: str, true: Any) -> bool:
+    """Whether a list that may be cut names only what is true, and all of it unless it is cut."""
+    words = [word for word in text.rstrip("…").split(", ") if word]
+    if not text.endswith("…"):
+        return set(words) == set(true)
+    *whole, cut = words or [""]
+    return set(whole) < set(true) and any(t.startswith(cut) for t in set(true) - set(whole))
+
+
+def tail_fits(path: str, text: str) -> bool:
+    """Whether a path, of which the end may be all that is shown, is this one; it may be a pattern."""
+    return fnmatchcase(path, f"*{text.removeprefix('…')}" if text.startswith("…") else text)
+
+
+def workers(facts: Facts) -> str:
+    if facts.workers is None and facts.usual is None:
+        return ""
+    return f"{facts.workers}/{facts.usual} usual"
+
+
+def health(text: str, facts: Facts) -> bool:
+    if facts.answers is None:
+        return text == ("no check" if facts.pids else "")
+    return text.startswith("● " if facts.answers else "✗ ")
+
+
+def test_status_says_the_same_as_is_read_by_hand(full_cluster: LabCluster, tmp_path: Path) -> None:
+    console = Console(full_cluster.lab.hosts_yaml(full_cluster.inventory()), tmp_path)
+    true = hand.facts(full_cluster)
+    instances = {(i["component"], i["host"]): i for i in console.json("status", status=None)["instances"]}
+    for facts in true:
+        said = instances[facts.component, facts.host]
+        assert (said["state"] == "up") is facts.up, said
+        assert set(said["pids"]) == facts.pids, (said, facts)
+        assert set(said["users"]) == facts.users, (said, facts)
+        assert set(said["ports"]) == facts.ports, (said, facts)
+        assert said["workers"] == {"expected": facts.usual, "found": facts.workers}, (said, facts)
+        assert all(any(fnmatchcase(log, s) for s in said["logs"]) for log in facts.logs), (said, facts)
+        checks = [e["state"] for e in said["evidence"] if e["source"] == "health"]
+        assert checks == ([] if facts.answers is None else ["up" if facts.answers else "down"]), said
+
+
+def test_all_columns_of_a_row_have_room_on_a_wide_terminal() -> None:
+    from widgets.clock import Clock
+
+    table = InstanceTable(Clock())
+    assert len(table.shown_columns(shown.SIZE[0])) == len(table.columns)
