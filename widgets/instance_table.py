@@ -26,7 +26,7 @@ COLUMNS = (
     Column("cpu", 6, 7, right=True),
     Column("memory", 7, 7, right=True),
     Column("managed as", 12, 6, grow=1, most=30),
-    Column("health", 16, 3, grow=2, most=44),
+    Column("health", 16, 3, grow=4, most=44),
     Column("log", 15, 4, grow=2, most=48, tail=True),
     Column("because", 14, 1, grow=2),
 )
