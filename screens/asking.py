@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import App
@@ -43,9 +44,9 @@ class Asking:
         if self.began is not None:
             return False
         self.began, self.error = self._bridge.clock.monotonic(), ""
-        self._worker = self._app.run_worker(
-            self._inspect(host, component), group="inspect", exclusive=True, exit_on_error=False
-        )
+        # A coroutine would be left over when it is stopped before it began.
+        work = partial(self._inspect, host, component)
+        self._worker = self._app.run_worker(work, group="inspect", exclusive=True, exit_on_error=False)
         return True
 
     def stop(self) -> None:

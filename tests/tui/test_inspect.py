@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -160,6 +161,21 @@ async def test_leaving_ends_the_work_and_coming_back_asks_anew(keys: tuple[str, 
         assert isinstance(app.screen, InspectScreen)
         assert engine.inspected == [("web", "nginx")] * 2
         assert "LOOK AT" in "\n".join(shown(app.screen))
+
+
+async def test_what_is_left_before_it_began_leaves_nothing_behind() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        for _ in range(20):
+            screen.asking.forget()
+            assert screen.asking.ask("web", "nginx")
+            assert not screen.asking.ask("web", "nginx")
+        await rest(pilot)
+        gc.collect()
+        assert screen.asking.found is not None
+        assert len(engine.inspected) == 2
 
 
 async def test_help_on_top_of_it_does_not_end_the_work() -> None:
