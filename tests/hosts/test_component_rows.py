@@ -5,6 +5,7 @@ the facts read by hand on the hosts, and so is `edxconsole status --json`.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from screens.inspect import InspectScreen
 from tests.lab import hand, shown
 from tests.lab.cluster import LabCluster
 from tests.lab.console import Console
 from tests.lab.hand import Facts
+from widgets.inspection_view import InspectionView
 from widgets.instance_table import InstanceTable
 
 pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -138,6 +141,39 @@ def compare_json(said: dict[str, Any], facts: Facts) -> list[str]:
         "health": checks == ([] if facts.answers is None else ["up" if facts.answers else "down"]),
     }
     return [f"{name} of {said}, not {facts}" for name, same in right.items() if not same]
+
+
+async def test_what_a_row_is_of_opens_up_on_the_screen(full_cluster: LabCluster, tmp_path: Path) -> None:
+    """Asked, left while it is asked, and asked again: nginx, whose pid and sites are read by hand."""
+    web = full_cluster.web
+    async with shown.console(full_cluster.inventory(), tmp_path) as pilot:
+        end = time.monotonic() + SETTLED
+        while (await shown.rows(pilot, "nginx")).get("web", {}).get("link") != "live":
+            assert time.monotonic() < end
+        screen = await inspected(pilot)
+        await pilot.press("escape")
+        assert screen.asking.began is None
+        screen = await inspected(pilot)
+        while screen.asking.began is not None or screen.asking.found is None:
+            assert not screen.asking.error, screen.asking.error
+            assert time.monotonic() < end
+            await pilot.pause(0.1)
+        view = screen.query_one(InspectionView)
+        await pilot.pause()
+        text = "\n".join(view._draw(y, view.size.width).text for y in range(view.size.height))
+        assert "NGINX ON web" in text
+        pid = (await web.ash("cat /run/nginx.pid")).strip()
+        assert re.search(rf"master pid +{pid}\b", text), text
+        assert "lms-backend" in text
+
+
+async def inspected(pilot: Pilot[Any]) -> InspectScreen:
+    await pilot.press("i")
+    for _ in range(200):
+        if isinstance(pilot.app.screen, InspectScreen):
+            return pilot.app.screen
+        await pilot.pause(0.05)
+    raise AssertionError("it never opened")
 
 
 def test_all_columns_of_a_row_have_room_on_a_wide_terminal() -> None:
