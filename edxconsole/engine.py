@@ -154,11 +154,14 @@ class Engine:
 
         Raises UsageError when there is no inspector for it, ConnectionLost.
         """
-        from edxconsole.inspect.registry import inspect_component
-
+        # Its imports would hold the loop for as long as a probe's answer takes.
+        registry = await asyncio.to_thread(importlib.import_module, "edxconsole.inspect.registry")
         sudo = self.inventory.hosts[host].become == "sudo"
         seen = self.snapshot.hosts[host]
-        return await inspect_component(self.transport(host), seen, self.catalog, component, sudo=sudo)
+        found: Inspection = await registry.inspect_component(
+            self.transport(host), seen, self.catalog, component, sudo=sudo
+        )
+        return found
 
     async def drift(self, roles: Mapping[str, Sequence[str]]) -> Drift:
         """What differs between the hosts of each component. Changes nothing there.

@@ -9,10 +9,11 @@ from textual.widget import Widget
 
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
 from screens.details import component_facts, host_facts
-from screens.live import LiveScreen
+from screens.live import Inspect, LiveScreen
 from screens.place import Place, Target, Visit
 from screens.styles import SHEETS
 from widgets.change_list import ChangeList
+from widgets.commands import bindings
 from widgets.detail_view import DetailView
 from widgets.fleet_table import FleetTable
 from widgets.matrix_view import MatrixView
@@ -30,6 +31,7 @@ class ClusterScreen(LiveScreen):
     SCOPED_CSS = False
     KIND = "cluster"
     AUTO_FOCUS = "#problems"
+    BINDINGS = bindings(Inspect)
 
     def panes(self) -> Iterable[Widget]:
         clock = self.bridge.clock

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
-from edxconsole.cluster.model import ClusterSnapshot
+from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot
+from edxconsole.logs.model import LogSource
 from screens.details import component_facts
+from screens.live import Inspect
 from screens.log_screen import LoggingScreen
 from screens.place import Place, Target, Visit
 from screens.styles import SHEETS
 from screens.targets import component_target
+from widgets.commands import bindings
 from widgets.detail_view import DetailView, Fact
 from widgets.ink import Role
 from widgets.instance_table import InstanceTable
 from widgets.log_pane import LogPane
 from widgets.row_table import RowTable
+
+
+def first_log(sources: Sequence[LogSource], host: HostSnapshot) -> str:
+    """Where it complains first: what its manager keeps of its standard error, else the catalog's first."""
+    kept = {path for unit in host.units.values() for path in unit.log_paths[-1:]}
+    paths = [source.path for source in sources]
+    return next((path for path in paths if path in kept), paths[0] if paths else "")
 
 
 class ComponentScreen(LoggingScreen):
@@ -27,6 +38,7 @@ class ComponentScreen(LoggingScreen):
     SCOPED_CSS = False
     KIND = "component"
     AUTO_FOCUS = "#instances"
+    BINDINGS = bindings(Inspect)
 
     def panes(self) -> Iterable[Widget]:
         yield Container(
@@ -55,10 +67,26 @@ class ComponentScreen(LoggingScreen):
         table.title = (
             self.bridge.titles.get(self.place.component, self.place.component).upper() or "COMPONENT"
         )
-        table.show_component(cluster.hosts.values(), self.place.component)
+        table.show_component(cluster.hosts.values(), self.place.component, self._logs(cluster))
         self.fit_height(table, 3 + max(1, min(len(table.rows), self.size.height // 3)))
         self._follow()
         self._explain()
+
+    def _logs(self, cluster: ClusterSnapshot) -> dict[str, str]:
+        """The log to look at first on each host; asked for again only where its services changed."""
+        component = self.place.component
+        fresh: dict[tuple[str, str], tuple[object, object, str]] = {}
+        for name, host in cluster.hosts.items():
+            if not self.bridge.ready or all(i.component != component for i in host.instances):
+                continue
+            known = self._known_logs.get((name, component))
+            if known is None or known[0] is not host.instances or known[1] is not host.units:
+                known = (host.instances, host.units, first_log(self.sources([name], [component]), host))
+            fresh[name, component] = known
+        self._known_logs = fresh
+        return {name: log for (name, _), (_, _, log) in fresh.items()}
+
+    _known_logs: Mapping[tuple[str, str], tuple[object, object, str]] = MappingProxyType({})
 
     @property
     def _host(self) -> str:

@@ -54,6 +54,7 @@ MODES = {
     "host": "HostScreen",
     "component": "ComponentScreen",
     "logs": "LogsScreen",
+    "inspect": "InspectScreen",
 }
 """Every screen of the console, by its module in `screens`: a new one is one line here."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from edxconsole.cluster.model import HostSnapshot, Instance, Link
+from edxconsole.cluster.running import processes_of, users_of
 from screens.bridge import Bridge
 from widgets.detail_view import Fact
 from widgets.ink import Role
@@ -88,6 +89,9 @@ def _instance_facts(bridge: Bridge, host: HostSnapshot, instance: Instance) -> I
         yield Fact("workers", workers(instance))
     if instance.ports:
         yield Fact("ports", ", ".join(str(p) for p in instance.ports))
+    users = users_of(processes_of(host, instance))
+    if users:
+        yield Fact("runs as", ", ".join(users))
     if instance.pids:
         shown = ", ".join(str(p) for p in instance.pids[:8])
         yield Fact("pids", shown + (" …" if len(instance.pids) > 8 else ""))

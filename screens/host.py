@@ -11,10 +11,12 @@ from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot
 from edxconsole.logs.model import LogSource
 from screens import linking
 from screens.linking import Links
+from screens.live import Inspect
 from screens.log_screen import LoggingScreen
 from screens.place import Place, Target, Visit
 from screens.styles import SHEETS
 from screens.targets import component_target, unit_target
+from widgets.commands import bindings
 from widgets.log_pane import LogPane
 from widgets.port_table import PortTable
 from widgets.program_table import ProgramTable
@@ -31,6 +33,7 @@ class HostScreen(LoggingScreen):
     SCOPED_CSS = False
     KIND = "host"
     AUTO_FOCUS = "#services"
+    BINDINGS = bindings(Inspect)
 
     def panes(self) -> Iterable[Widget]:
         clock = self.bridge.clock

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from edxconsole.cluster.model import ClusterSnapshot
 from screens.bridge import Bridge
-from screens.place import Place, Target, WantAct
+from screens.place import Place, Target, Visit, WantAct
 from widgets.bars import KeyBar, Line, StatusBar
 from widgets.canvas import Canvas
 from widgets.commands import Command, bindings
@@ -48,6 +48,12 @@ class Act(Command):
     """Choose what to do with the selected service: start, stop, restart, reload. Nothing happens yet."""
 
     key, title, action, footer = "a", "Actions", "act", True
+
+
+class Inspect(Command):
+    """Open the selected component up: what it was told, what is found of it, from where. Changes nothing."""
+
+    key, title, action, footer = "i", "Inspect", "inspect", True
 
 
 class LiveScreen(Screen[None]):
@@ -218,6 +224,13 @@ class LiveScreen(Screen[None]):
         height = table.styles.height
         if height is None or height.cells != lines:
             table.styles.height = lines
+
+    def action_inspect(self) -> None:
+        host, component = self.selection()
+        if host and component:
+            self.post_message(Visit(Place("inspect", host, component)))
+        else:
+            self.notify("Nothing is selected that could be inspected.", markup=False)
 
     def action_act(self) -> None:
         target = self.target()

@@ -137,7 +137,10 @@ class KeyBar(Line):
 
     def show(self, keys: Iterable[tuple[str, str]]) -> None:
         """Pairs of key and word."""
+        pairs = list(keys)
+        wide = sum(cell_len(key) + cell_len(word) + 4 for key, word in pairs) - 2 <= self.size.width
+        gap = " " * (3 if wide else 2)
         runs: list[tuple[str, Role]] = [(" ", Role.TEXT)]
-        for key, word in keys:
-            runs += [(key, Role.ACCENT), (f" {word}   ", Role.DIM)]
+        for n, (key, word) in enumerate(pairs):
+            runs += [(key, Role.ACCENT), (f" {word}{gap if n < len(pairs) - 1 else ''}", Role.DIM)]
         self.say(tuple(runs))

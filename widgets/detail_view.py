@@ -10,12 +10,14 @@ from rich.style import Style
 from textual.strip import Strip
 
 from widgets.canvas import Canvas
+from widgets.clean import pad
 from widgets.commands import bindings
 from widgets.ink import Role
 from widgets.row_table import CursorDown, CursorUp, First, Last, PageDown, PageUp
 
 Runs = tuple[tuple[str, Role], ...]
-_LABEL = 11
+_LABEL, _LABEL_MOST = 11, 24
+"""cells of the labels: as many as the longest needs, between these"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class DetailView(Canvas):
         self._lines: list[Runs] = []
         self._wrapped = 0
         self._empty = empty
+        self._label = _LABEL
 
     def show(self, facts: Iterable[Fact]) -> None:
         """The facts as they are now; repaints when they differ."""
@@ -47,6 +50,7 @@ class DetailView(Canvas):
         if fresh != self._facts:
             self._facts = fresh
             self._wrapped = 0
+            self._label = min(_LABEL_MOST, max(_LABEL, *(len(f.label) for f in fresh), 0))
             self.top = min(self.top, self.last_top)
             self.refresh()
 
@@ -68,11 +72,11 @@ class DetailView(Canvas):
     def _fact_lines(self, fact: Fact, width: int) -> list[Runs]:
         if not fact.label and not fact.text:
             return [()]
-        room = max(10, width - _LABEL - 3 - len(fact.mark))
+        room = max(10, width - self._label - 3 - len(fact.mark))
         texts = textwrap.wrap(self.safe(fact.text), room) or [""]
         lines: list[Runs] = []
         for n, text in enumerate(texts):
-            label = f"  {fact.label if n == 0 else '':<{_LABEL}} "
+            label = f"  {pad(self.safe(fact.label) if n == 0 else '', self._label)} "
             mark = fact.mark if n == 0 else " " * len(fact.mark)
             lines.append(((label, Role.DIM), (mark, fact.role), (text, fact.role)))
         return lines

@@ -5,19 +5,11 @@ from __future__ import annotations
 import re
 import time
 
+from edxconsole.inspect.wording import span
+
+__all__ = ["clock_time", "count", "short_since", "since", "size", "span", "told"]
+
 _STAMP = re.compile(r" \(started \d{1,20}\)")
-
-
-def span(seconds: float) -> str:
-    """A length of time by its largest unit: "4 s", "3 min", "2 h", "5 d"."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    if whole < 48 * 3600:
-        return f"{whole // 3600} h"
-    return f"{whole // 86400} d"
 
 
 def clock_time(at: float) -> str:

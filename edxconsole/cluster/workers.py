@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from edxconsole.cluster.model import Process
@@ -55,6 +55,17 @@ def expression_problem(node: ast.expr) -> str:
 
 
 def count_workers(processes: Iterable[Process]) -> int:
-    """Processes of a component whose parent is of it too: children of gunicorn, celery, nginx masters."""
+    """Processes of a component whose parent is of it too: children of gunicorn, celery, nginx masters.
+
+    A celery worker that was told to do its tasks itself has no children, and is the one.
+    """
     known = {p.pid: p for p in processes}
-    return sum(1 for p in known.values() if p.ppid in known)
+    return sum(p.ppid in known or _alone(p.argv) for p in known.values())
+
+
+def _alone(argv: Sequence[str]) -> bool:
+    """ "celery worker --pool=solo", "celery worker -P solo" """
+    pairs = zip(argv, (*argv[1:], ""), strict=True)
+    return "worker" in argv and any(
+        word == "--pool=solo" or (word in ("-P", "--pool") and value == "solo") for word, value in pairs
+    )

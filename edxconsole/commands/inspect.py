@@ -13,15 +13,15 @@ from edxconsole.cluster.model import ClusterSnapshot, State
 from edxconsole.commands.observing import UNREACHABLE, WELL, exit_status, silent_hosts
 from edxconsole.commands.opening import Opened, open_cluster, open_engine
 from edxconsole.commands.options import reading, run
-from edxconsole.commands.output import Cell, Printer, ago, print_json
+from edxconsole.commands.output import Cell, Printer, print_json
 from edxconsole.engine import Engine
 from edxconsole.errors import TransportError, UsageError
-from edxconsole.inspect.model import Inspection, Missing, Section, Table, Value
+from edxconsole.inspect.model import Inspection, Missing, Section, Table
 from edxconsole.inspect.registry import INSPECTORS, inspectable
+from edxconsole.inspect.wording import is_numeric, label, said, shown
 
 LOST = "everything"
 """what is missing when a host was lost while it was looked at"""
-_BYTES = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
 @click.command()
@@ -135,8 +135,8 @@ def _print(out: Printer, found: Inspection) -> None:
     for section in found.sections:
         out.line()
         if section.facts:
-            rows = [[_label(f.name), _shown(f.name, f.value), f.source] for f in section.facts]
-            out.table([_label(section.name).upper(), "VALUE", "SOURCE"], rows, indent="  ")
+            rows = [[label(f.name), said(f), f.source] for f in section.facts]
+            out.table([label(section.name).upper(), "VALUE", "SOURCE"], rows, indent="  ")
         for table in section.tables:
             _print_table(out, table)
     out.line()
@@ -144,40 +144,10 @@ def _print(out: Printer, found: Inspection) -> None:
 
 def _print_table(out: Printer, table: Table) -> None:
     if not table.rows:
-        out.line(f"  no {_label(table.name)} ({table.source})")
+        out.line(f"  no {label(table.name)} ({table.source})")
         return
-    header = [
-        (">" if all(isinstance(r[c], int | float | None) for r in table.rows) else "") + _label(c).upper()
-        for c in table.columns
-    ]
-    rows = [[_shown(c, row[c]) for c in table.columns] for row in table.rows]
+    header = [(">" if is_numeric(table, c) else "") + label(c).upper() for c in table.columns]
+    rows = [[shown(c, row[c]) for c in table.columns] for row in table.rows]
     out.table(header, rows, indent="  ")
     more = f"; {table.left_out} more are left out" if table.left_out else ""
     out.line(f"  by {table.source}{more}")
-
-
-def _label(name: str) -> str:
-    """A name for the eye, without the unit that its values then show."""
-    for unit in ("_bytes", "_seconds", "_at"):
-        name = name.removesuffix(unit)
-    return name.replace("_percent", " %").replace("_", " ")
-
-
-def _shown(name: str, value: Value) -> str:
-    """A value in the unit that the end of its name tells."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    if name.endswith("_bytes"):
-        unit, size = next(((u, s) for u, s in _BYTES if value >= s), ("B", 1))
-        return f"{value / size:.1f} {unit}" if size > 1 else f"{value} B"
-    if name.endswith("_percent"):
-        return f"{value:g} %"
-    if name.endswith("_seconds"):
-        return ago(float(value))
-    if name.endswith("_at"):
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from edxconsole.cluster.model import Link, State
 from edxconsole.cluster.text import clean_line
+from edxconsole.inspect.wording import span
 
 SCHEMA = "edxconsole/1"
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@:]*:[^\s/@]+@", re.IGNORECASE)
@@ -121,13 +122,7 @@ def print_json(kind: str, body: dict[str, Any]) -> None:
 
 def ago(seconds: float | None) -> str:
     """A duration as an operator says it: 12 s, 4 min, 3 h, 2 d."""
-    if seconds is None:
-        return ""
-    seconds = max(seconds, 0.0)
-    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds // 86400)} d"
+    return "" if seconds is None else span(seconds)
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edxconsole.cluster.model import HostSnapshot, Instance, Listener, Problem, SupervisorInfo
+from edxconsole.cluster.running import processes_of, users_of
 from edxconsole.cluster.units import Unit
 
 
@@ -43,8 +45,9 @@ def host_json(host: HostSnapshot) -> dict[str, Any]:
     }
 
 
-def instance_json(instance: Instance) -> dict[str, Any]:
-    """One component on one host, with its evidence."""
+def instance_json(instance: Instance, host: HostSnapshot, logs: Sequence[str]) -> dict[str, Any]:
+    """One component on one host, with its evidence. `logs` are the files that are known of it."""
+    running = processes_of(host, instance)
     return {
         "component": instance.component,
         "host": instance.host,
@@ -54,12 +57,14 @@ def instance_json(instance: Instance) -> dict[str, Any]:
         "expected": instance.expected,
         "units": list(instance.units),
         "pids": list(instance.pids),
+        "users": list(users_of(running)),
         "ports": list(instance.ports),
         "workers": {"expected": instance.workers_expected, "found": instance.workers_found},
         "evidence": [
             {"source": e.source, "state": e.state.value, "text": e.text, "at": e.age.at}
             for e in instance.evidence
         ],
+        "logs": list(logs),
     }
 
 

@@ -17,6 +17,7 @@ from edxconsole.commands.opening import Opened, open_cluster
 from edxconsole.commands.options import reading, run
 from edxconsole.commands.output import Cell, Printer, ago, count, print_json
 from edxconsole.commands.plain import container_json, host_json, instance_json, problem_json
+from edxconsole.logs.sources import log_sources
 
 
 @click.command()
@@ -55,6 +56,9 @@ def _print_json(
     instances: list[Instance],
     code: int,
 ) -> None:
+    logs: dict[tuple[str, str], list[str]] = {}
+    for source in log_sources(opened.catalog, snapshot, [h.name for h in shown]):
+        logs.setdefault((source.host, source.component), []).append(source.path)
     body = {
         "cluster": snapshot.name,
         "environment": snapshot.environment,
@@ -62,7 +66,9 @@ def _print_json(
         "exit_status": code,
         "problems": [problem_json(snapshot.problems[i]) for i in _problems(opened, snapshot)],
         "hosts": [host_json(h) for h in shown],
-        "instances": [instance_json(i) for i in instances],
+        "instances": [
+            instance_json(i, snapshot.hosts[i.host], logs.get((i.host, i.component), ())) for i in instances
+        ],
         "containers": list(_containers(opened, shown)),
     }
     print_json("status", body)

@@ -171,7 +171,8 @@ def _worker(place: Place, name: str, variant: str, queue: str, broker: str) -> s
     platform = f"{place.root}/edx/app/edxapp/edx-platform"
     command = (
         f"{place.root}{EDXAPP_VENV}/bin/python {platform}/manage.py {variant} --settings=aws celery worker "
-        f"--loglevel=info --queues={queue} --hostname={queue}.%%h --concurrency=1"
+        f"--loglevel=info --queues={queue} --hostname={queue}.%%h --concurrency=1 "
+        "--pool=solo"
     )
     text = _program(place, name, command, "/edx/app/edxapp/edx-platform", variant, broker)
     return text + "stopwaitsecs=432000\nautorestart=true\n\n"

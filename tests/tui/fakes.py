@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import ClusterSnapshot
 from edxconsole.cluster.units import Identity
-from edxconsole.errors import EdxconsoleError
+from edxconsole.errors import EdxconsoleError, UsageError
+from edxconsole.inspect.model import Inspection
 from edxconsole.inventory.model import Inventory
 from edxconsole.logs.model import LogBatch, LogFeed, LogSource
 from edxconsole.plans.model import Gate, GateLevel, GateResult, Plan, PlanEvent, PlanState, Step, StepState
 from edxconsole.services.base import Capabilities, Verb
 from screens.bridge import Bridge
 from screens.console import EdxConsole
-from tests.tui import snapshots
+from tests.tui import inspections, snapshots
 from widgets.clock import Clock
 
 if TYPE_CHECKING:
@@ -57,6 +59,31 @@ class FakeEngine:
         self.draft_error: EdxconsoleError | None = None
         self.run_error: EdxconsoleError | None = None
         self.missing: dict[Verb, str] = {}
+        self.inspected: list[tuple[str, str]] = []
+        self.answers: dict[str, Inspection | Exception] = {"nginx": inspections.NGINX, "lms": inspections.LMS}
+        self.release: asyncio.Event | None = None
+        """while it is there and not set, inspections wait for it"""
+        self.left = 0
+        """inspections that were cancelled"""
+
+    async def inspect(self, host: str, component: str) -> Inspection:
+        self.inspected.append((host, component))
+        try:
+            if self.release is not None:
+                await self.release.wait()
+        except asyncio.CancelledError:
+            self.left += 1
+            raise
+        answer = self.answers.get(component)
+        if answer is None:
+            raise UsageError(f"{component} has no inspector", remedy="there are those of lms, nginx")
+        if isinstance(answer, Exception):
+            raise answer
+        return replace(answer, host=host, component=component, at=self.clock.now())
+
+    @property
+    def holds(self) -> bool:
+        return self.release is not None and not self.release.is_set()
 
     def publish(self, snapshot: ClusterSnapshot) -> None:
         self.snapshot = snapshot
@@ -170,13 +197,21 @@ class FakeHandle:
         task = asyncio.ensure_future(work)
 
         def finish(ended: asyncio.Task[T]) -> None:
+            if done.cancelled() or ended.cancelled():
+                done.cancel()
+                return
             error = ended.exception()
             if error is not None:
                 done.set_exception(error)
             else:
                 done.set_result(ended.result())
 
+        def left(given_up: concurrent.futures.Future[T]) -> None:
+            if given_up.cancelled():
+                task.cancel()
+
         task.add_done_callback(finish)
+        done.add_done_callback(left)
         return done
 
     def stop(self, timeout: float = 5.0) -> None:

@@ -11,12 +11,13 @@ from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 
 from screens.console import EdxConsole
+from screens.inspect import InspectScreen
 from screens.log_screen import LoggingScreen
 
 _LOOK = 0.001
 _CALM = 4
 """looks in a row at which nothing was pending: a hand-over between tasks takes a turn or two of the loop"""
-_MOST = 5.0
+_MOST = 20.0
 
 
 async def rest(pilot: Pilot[Any]) -> None:
@@ -41,10 +42,17 @@ def busy(app: App[Any]) -> bool:
         for screen in app.screen_stack:
             if isinstance(screen, LoggingScreen) and screen.following is not None and screen.following.busy:
                 return True
+            if isinstance(screen, InspectScreen) and screen.asking.began is not None and not _held(app):
+                return True
     screen = app.screen
     if screen._dirty_widgets or screen._callbacks or screen._layout_required:
         return True
     return any(_has_work(pump) for pump in (app, *app.screen_stack, *screen.walk_children()))
+
+
+def _held(app: EdxConsole) -> bool:
+    """Whether a test keeps the engine from answering."""
+    return bool(getattr(app.bridge.engine, "holds", False))
 
 
 def _has_work(pump: MessagePump) -> bool:

@@ -17,7 +17,7 @@ LATER = {
     "edxconsole.engine", "edxconsole.inventory.hostsfile", "edxconsole.probe.frames", "edxconsole.services",
     "edxconsole.transport", "httpcore", "httpx", "jeepney", "paramiko", "psutil",
     "pydantic", "pydantic_core", "screens.acting", "screens.component", "screens.help", "screens.host",
-    "screens.logs", "screens.palette", "screens.prompting",
+    "screens.inspect", "screens.logs", "screens.palette", "screens.prompting",
 }  # fmt: skip
 """what cost more than it gave before there was something to see"""
 

@@ -50,6 +50,7 @@ def poisoned(text: str) -> ClusterSnapshot:
         hosts[name] = replace(
             host, reason=text, hostname=text, kernel=text, notes=(text,), units=units,
             instances=instances, listeners=listeners,
+            processes={k: replace(p, user=text, comm=text) for k, p in host.processes.items()},
             supervisors=tuple(replace(s, error=text, version=text) for s in host.supervisors),
         )  # fmt: skip
     return replace(cluster, hosts=hosts, problems=(Problem(State.DOWN, "app1", "cms", text, snapshots.NOW),))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
 import pytest
 from textual.color import Color
 from textual.pilot import Pilot
 
+from screens.place import Place, Visit
 from tests.tui import snapshots
 from tests.tui.fakes import make_app
 from tests.tui.quiet import rest
@@ -49,6 +51,44 @@ def pressing(*keys: str) -> Any:
 def test_screens(snap_compare: SnapCompare, size: tuple[int, int], name: str, keys: tuple[str, ...]) -> None:
     app, _ = make_app()
     assert snap_compare(app, terminal_size=size, run_before=pressing(*keys))
+
+
+def inspecting(host: str, component: str, *keys: str) -> Any:
+    async def run(pilot: Pilot[Any]) -> None:
+        await rest(pilot)
+        pilot.app.screen.post_message(Visit(Place("inspect", host, component)))
+        await rest(pilot)
+        for key in keys:
+            await pilot.press(key)
+        await rest(pilot)
+
+    return run
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+@pytest.mark.parametrize(("host", "component"), [("web", "nginx"), ("app1", "lms")])
+def test_inspections(snap_compare: SnapCompare, size: tuple[int, int], host: str, component: str) -> None:
+    app, _ = make_app()
+    keys = ("down",) * 7
+    assert snap_compare(app, terminal_size=size, run_before=inspecting(host, component, *keys))
+
+
+@pytest.mark.parametrize("theme", ["edx-light", "edx-safe", "edx-mono"])
+def test_inspections_in_every_theme(snap_compare: SnapCompare, theme: str) -> None:
+    app, _ = make_app()
+    app.theme = theme
+    assert snap_compare(app, terminal_size=(120, 36), run_before=inspecting("web", "nginx"))
+
+
+def test_an_inspection_on_an_ascii_terminal(snap_compare: SnapCompare) -> None:
+    app, _ = make_app(ascii_only=True)
+    assert snap_compare(app, terminal_size=(120, 36), run_before=inspecting("web", "nginx"))
+
+
+def test_an_inspection_that_is_being_asked(snap_compare: SnapCompare) -> None:
+    app, engine = make_app()
+    engine.release = asyncio.Event()
+    assert snap_compare(app, terminal_size=(120, 36), run_before=inspecting("web", "nginx"))
 
 
 @pytest.mark.parametrize("theme", [t.name for t in THEMES if t.name != "edx-dark"])

@@ -31,6 +31,7 @@ STARTS: dict[str, tuple[tuple[str, ...], type]] = {
     "host": (("1", "2"), LiveScreen),
     "component": (("1", "3"), LiveScreen),
     "logs": (("1", "4"), LiveScreen),
+    "inspect": (("1", "3", "i"), LiveScreen),
     "filter": (("1", "slash"), LiveScreen),
     "help": (("1", "question_mark"), HelpModal),
     "arm": (("1", "w"), ArmModal),

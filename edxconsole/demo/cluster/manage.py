@@ -29,7 +29,7 @@ def run_celery(arguments: list[str]) -> None:
         queues=options["queues"],
         loglevel=options.get("loglevel", "info"),
         concurrency=int(options.get("concurrency", "1")),
-        pool="solo",
+        pool=options.get("pool", "solo"),
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,

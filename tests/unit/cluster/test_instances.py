@@ -145,6 +145,15 @@ def test_how_many_workers_are_usual_is_in_the_names_of_the_programs_that_run() -
     assert (worker.workers_expected, worker.workers_found) == (3, 2)
 
 
+@pytest.mark.parametrize("pool", [("--pool=solo",), ("-P", "solo"), ("--pool", "solo")])
+def test_a_worker_that_does_its_tasks_itself_is_one(pool: tuple[str, ...]) -> None:
+    made = store()
+    made.apply(hello(), 1.0)
+    argv = ("/venv/bin/python", "manage.py", "lms", "celery", "worker", "--queues=edx.lms.core.default")
+    made.apply(processes(process(40, *argv, *pool), process(41, *argv, "-P", "prefork")), 1.0)
+    assert of(made, "edxapp_worker").workers_found == 1
+
+
 def test_a_crash_loop_is_seen_behind_running() -> None:
     made = lms_host()
     answer(made, State.UP, "heartbeat: 200")

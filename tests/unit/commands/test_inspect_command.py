@@ -47,7 +47,7 @@ def test_units_come_from_the_names(capsys: pytest.CaptureFixture[str]) -> None:
         "used % 12.5 % INFO",
         "oldest 5 min INFO",
         "loading no INFO",
-        "limit - INFO",
+        "limit unknown INFO",
         "celery 7",
         "by LLEN; 3 more are left out",
         "no clients (CLIENT LIST)",

@@ -1,0 +1,435 @@
+"""A component opened up: asked once at a time, left with Esc, told with sources, units and ages."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from edxconsole.cluster.model import Link, State
+from edxconsole.errors import ConnectionLost
+from edxconsole.inspect.model import Fact, Finding, Inspection, Missing, Section, Table, Value
+from screens.component import ComponentScreen
+from screens.host import HostScreen
+from screens.inspect import FRESH, InspectScreen
+from screens.place import Place, Visit
+from tests.tui import inspections, snapshots
+from tests.tui.fakes import make_app
+from tests.tui.quiet import rest
+from tests.tui.test_cluster_screen import lines
+from tests.tui.test_hostile import CORPUS, FORBIDDEN
+from widgets.canvas import Canvas
+from widgets.detail_view import DetailView
+from widgets.inspection_view import InspectionView
+from widgets.matrix_view import MatrixView
+from widgets.service_table import ServiceTable
+
+SIZES = [(200, 50), (120, 36), (80, 24)]
+
+
+async def opened(pilot: Pilot[Any]) -> InspectScreen:
+    """The inspection of what the cursor is on."""
+    await pilot.press("i")
+    screen = pilot.app.screen
+    assert isinstance(screen, InspectScreen), screen
+    return screen
+
+
+async def on_component(pilot: Pilot[Any]) -> None:
+    """The Component screen, on nginx of web."""
+    await rest(pilot)
+    pilot.app.screen.query_one(MatrixView).focus()
+    await pilot.press("home", "enter")
+    assert isinstance(pilot.app.screen, ComponentScreen)
+
+
+async def on_lms(pilot: Pilot[Any]) -> None:
+    """The Host screen, on the LMS of app1."""
+    await rest(pilot)
+    await pilot.press("down", "2")
+    assert isinstance(pilot.app.screen, HostScreen)
+    pilot.app.screen.query_one(ServiceTable).move_to("c:lms")
+    await rest(pilot)
+
+
+def shown(screen: InspectScreen) -> list[str]:
+    return lines(screen.query_one(InspectionView))
+
+
+def told(screen: InspectScreen) -> str:
+    return "\n".join(lines(screen.query_one(DetailView)))
+
+
+async def test_from_the_component_screen_it_says_what_was_found_and_from_where() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(200, 50)) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        assert engine.inspected == [("web", "nginx")]
+        text = shown(screen)
+        assert "NGINX ON web" in text[0]
+        assert "read 09:41:12, 0 s ago · 2 findings · 1 not seen" in text[0]
+        body = "\n".join(text)
+        order = [
+            "LOOK AT",
+            "✗ down",
+            "◐ degraded",
+            "PROCESSES",
+            "CONFIGURATION",
+            "UPSTREAMS",
+            "ANSWERS",
+            "NOT SEEN",
+        ]
+        assert sorted(order, key=body.index) == order
+        facts = {line.split("  ")[1].strip(): line.split() for line in text if "process table" in line}
+        assert facts["master pid"][2:] == ["812", "process", "table"]
+        assert facts["started"][1:3] == ["2026-11-22", "08:41:12"]
+        by_word = {line.split()[0]: line.split() for line in text if line.split()}
+        assert by_word["passes"][1:] == ["yes", "nginx", "-t"]
+        assert by_word["says"][1:] == ["unknown", "nginx", "-t"]
+        assert by_word["log"][1:] == ["70.0", "MiB", "stat"] or "70.0 MiB" in body
+        assert "1.25 %" in body
+        assert "3 more are left out" in body
+        assert "remedy: add the sudoers rule" in body
+        assert "slow answers  none  by end of the log" in body
+
+
+async def test_from_the_host_screen_it_is_of_the_service_under_the_cursor() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_lms(pilot)
+        await opened(pilot)
+        assert engine.inspected == [("app1", "lms")]
+        await pilot.press("escape")
+        assert isinstance(app.screen, HostScreen)
+
+
+async def test_the_row_under_the_cursor_is_told_whole_with_its_source() -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        assert "finding" in told(screen)
+        await pilot.press("down", "down")
+        assert "master pid: 812" in told(screen)
+        assert "process table" in told(screen)
+        view = screen.query_one(InspectionView)
+        while "status_codes" not in view.cursor_key:
+            await pilot.press("down")
+        detail = screen.query_one(DetailView)
+        words = " ".join(fact.text for fact in detail._facts)
+        assert "/edx/var/log/nginx/access.log 18204 311 92 17" in words
+        assert detail._facts[-1].text == "end of the log"
+
+
+async def test_while_asked_it_says_so_and_one_press_is_one_inspection() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.release = asyncio.Event()
+        await on_component(pilot)
+        screen = await opened(pilot)
+        assert "asking web about nginx, 0 s; Esc leaves" in shown(screen)[1]
+        await pilot.press("i", "r", "r", "i", "r")
+        engine.clock.passed = 7.0  # type: ignore[attr-defined]
+        screen.pull()
+        await rest(pilot)
+        assert "asking web about nginx, 7 s" in shown(screen)[1]
+        assert engine.inspected == [("web", "nginx")]
+        engine.release.set()
+        await rest(pilot)
+        assert "LOOK AT" in "\n".join(shown(screen))
+        assert engine.reconnects == []
+
+
+@pytest.mark.parametrize("keys", [("escape",), ("1",), ("left_square_bracket",)])
+async def test_leaving_ends_the_work_and_coming_back_asks_anew(keys: tuple[str, ...]) -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.release = asyncio.Event()
+        await on_component(pilot)
+        await opened(pilot)
+        await pilot.press(*keys)
+        assert not isinstance(app.screen, InspectScreen)
+        assert engine.left == 1
+        engine.release = None
+        await pilot.press("3", "i")
+        assert isinstance(app.screen, InspectScreen)
+        assert engine.inspected == [("web", "nginx")] * 2
+        assert "LOOK AT" in "\n".join(shown(app.screen))
+
+
+async def test_what_is_left_before_it_began_leaves_nothing_behind() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        for _ in range(20):
+            screen.asking.forget()
+            assert screen.asking.ask("web", "nginx")
+            assert not screen.asking.ask("web", "nginx")
+        await rest(pilot)
+        gc.collect()
+        assert screen.asking.found is not None
+        assert len(engine.inspected) == 2
+
+
+async def test_help_on_top_of_it_does_not_end_the_work() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.release = asyncio.Event()
+        await on_component(pilot)
+        screen = await opened(pilot)
+        await pilot.press("question_mark")
+        help_text = "\n".join(t for pane in app.screen.query(Canvas) for t in lines(pane))
+        assert "Ask again" in help_text
+        await pilot.press("escape")
+        engine.release.set()
+        await rest(pilot)
+        assert engine.left == 0
+        assert "LOOK AT" in "\n".join(shown(screen))
+
+
+async def test_another_component_ends_the_asking_of_the_first() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        engine.release = asyncio.Event()
+        screen = await opened(pilot)
+        screen.post_message(Visit(Place("inspect", "app1", "lms")))
+        await rest(pilot)
+        assert engine.left == 1
+        assert "asking app1 about LMS" in shown(screen)[1]
+        engine.release.set()
+        await rest(pilot)
+        assert "LMS ON app1" in shown(screen)[0]
+        assert engine.inspected == [("web", "nginx"), ("app1", "lms")]
+
+
+async def test_r_asks_again_keeps_what_was_found_and_the_cursor() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        view = screen.query_one(InspectionView)
+        await pilot.press("down", "down", "down")
+        key = view.cursor_key
+        assert "master_user" in key
+        engine.release = asyncio.Event()
+        engine.clock.passed = 200.0  # type: ignore[attr-defined]
+        await pilot.press("r")
+        assert "read 09:41:12, 3 min ago" in shown(screen)[0]
+        assert "asking again, 0 s" in shown(screen)[0]
+        assert "PROCESSES" in "\n".join(shown(screen))
+        engine.answers["nginx"] = replace(inspections.NGINX, findings=())
+        engine.release.set()
+        await rest(pilot)
+        assert "read 09:44:32, 0 s ago" in shown(screen)[0]
+        assert view.cursor_key == key
+        assert "nothing found in what could be seen" in "\n".join(shown(screen))
+        assert len(engine.inspected) == 2
+
+
+async def test_coming_back_soon_asks_nothing_and_later_asks_anew() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        await opened(pilot)
+        for passed, asked in ((FRESH - 1, 1), (FRESH + 1, 2)):
+            engine.clock.passed = passed  # type: ignore[attr-defined]
+            await pilot.press("escape")
+            assert isinstance(app.screen, ComponentScreen)
+            await pilot.press("right_square_bracket")
+            assert isinstance(app.screen, InspectScreen)
+            assert len(engine.inspected) == asked
+
+
+async def test_a_lost_host_is_a_sentence_and_what_was_found_stays_with_its_age() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        engine.answers["nginx"] = ConnectionLost("the connection was reset", host="web", remedy="press r")
+        web = replace(engine.snapshot.hosts["web"], link=Link.LOST, since=snapshots.NOW)
+        engine.publish(replace(engine.snapshot, version=20, hosts={**engine.snapshot.hosts, "web": web}))
+        await pilot.press("r")
+        text = shown(screen)
+        assert "web is lost 0 s" in text[0]
+        assert "✗ web: the connection was reset; press r." in text[1]
+        assert "PROCESSES" in "\n".join(text)
+
+
+async def test_what_has_no_inspector_says_which_have() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await rest(pilot)
+        await pilot.press("down", "i")
+        assert isinstance(app.screen, InspectScreen)
+        assert "cms has no inspector; there are those of lms, nginx." in shown(app.screen)[1]
+        assert engine.inspected == [("app1", "cms")]
+
+
+async def test_a_fault_of_the_console_is_said_and_another_can_be_asked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.answers["nginx"] = KeyError("oops")
+        await on_component(pilot)
+        screen = await opened(pilot)
+        assert "broken off by a fault of the console" in shown(screen)[1]
+        engine.answers["nginx"] = inspections.NGINX
+        await pilot.press("r")
+        assert "LOOK AT" in "\n".join(shown(screen))
+    assert "KeyError" in caplog.text
+
+
+async def test_without_a_component_there_is_nothing_to_inspect() -> None:
+    app, engine = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await rest(pilot)
+        await pilot.press("i")
+        assert not isinstance(app.screen, InspectScreen)
+        assert engine.inspected == []
+
+
+async def test_filter_narrows_with_headings_and_escape_takes_it_back() -> None:
+    app, _ = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        view = screen.query_one(InspectionView)
+        whole = [item.key for item in view.items]
+        await pilot.press("slash", *"lms-backend", "enter")
+        text = shown(screen)
+        assert [t.split()[-3:] for t in text[1:] if "lms-backend" in t] == [
+            ["lms-backend", "app1:8000", "accepts"],
+            ["lms-backend", "app2:8000", "accepts"],
+        ]
+        assert any("UPSTREAMS" in t for t in text)
+        assert not any("PROCESSES" in t for t in text)
+        assert "2  /lms-backend" in text[0]
+        await pilot.press("escape")
+        assert isinstance(app.screen, InspectScreen)
+        assert [item.key for item in view.items] == whole
+
+
+async def test_copy_gives_the_value_under_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, _ = make_app()
+    copied: list[str] = []
+    monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await on_lms(pilot)
+        screen = await opened(pilot)
+        view = screen.query_one(InspectionView)
+        while "/command" not in view.cursor_key:
+            await pilot.press("down")
+        await pilot.press("y")
+        assert copied == [inspections.LONG]
+        await pilot.press("G", "y")
+        assert copied[1].split("\t")[:3] == ["worker", "4282", "www-data"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_cursor_is_always_in_view_and_every_thing_can_be_reached(size: tuple[int, int]) -> None:
+    app, _ = make_app()
+    async with app.run_test(size=size) as pilot:
+        await on_lms(pilot)
+        screen = await opened(pilot)
+        view = screen.query_one(InspectionView)
+        for keys in (["down"] * 60, ["up"] * 60, ["pagedown"] * 9, ["pageup"] * 9, ["G"], ["home"]):
+            for key in keys:
+                await pilot.press(key)
+                assert any("▌" in line for line in lines(view)[1:]), (key, lines(view))
+            edge = view.items[-1] if keys[0] in ("down", "pagedown", "G") else view.items[0]
+            assert view.item is edge, keys
+        assert view.top == 0
+        assert "LOOK AT" in lines(view)[1]
+        await pilot.resize_terminal(100, 30)
+        await rest(pilot)
+        assert any("▌" in line for line in lines(view)[1:])
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_line_fits_and_only_ascii_where_there_is_no_more(size: tuple[int, int]) -> None:
+    app, _ = make_app(ascii_only=True)
+    async with app.run_test(size=size) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        for pane in screen.query(Canvas):
+            for y in range(pane.size.height):
+                strip = pane._draw(y, pane.size.width)
+                assert strip.cell_length == pane.size.width
+                assert strip.text.isascii(), strip.text
+        assert any(
+            line.lstrip().startswith(("X down", "| X down")) or "X down" in line for line in shown(screen)
+        )
+
+
+def poisoned(text: str) -> Inspection:
+    rows: tuple[Mapping[str, Value], ...] = tuple({text: text, "n": n} for n in range(3))
+    part = Section(text, (Fact(text, text, text),), (Table(text, (text, "n"), rows, text, 2),))
+    return Inspection(
+        "web", "nginx", snapshots.NOW, (part,),
+        (Finding(State.DOWN, text),), (Missing(text, text, text),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
+async def test_whatever_a_host_says_is_only_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, engine = make_app()
+    copied: list[str] = []
+    monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
+    async with app.run_test(size=(120, 36)) as pilot:
+        engine.answers["nginx"] = poisoned(text)
+        await on_component(pilot)
+        screen = await opened(pilot)
+        view = screen.query_one(InspectionView)
+        for _ in range(len(view.items) + 1):
+            await pilot.press("y", "down")
+            for pane in screen.query(Canvas):
+                for y in range(pane.size.height):
+                    strip = pane._draw(y, pane.size.width)
+                    assert not FORBIDDEN.search(strip.text), strip.text
+                    assert strip.cell_length == pane.size.width
+        assert copied
+        assert not any(FORBIDDEN.search(t.replace("\t", "")) for t in copied)
+
+
+async def test_as_time_passes_only_the_age_is_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, engine = make_app()
+    drawn: list[object] = []
+    draw = InspectionView._strip
+
+    def noted(self: InspectionView, runs: Any, *more: Any) -> Any:
+        drawn.append(runs)
+        return draw(self, runs, *more)
+
+    monkeypatch.setattr(InspectionView, "_strip", noted)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        screen = await opened(pilot)
+        assert drawn
+        drawn.clear()
+        for passed in range(1, 6):
+            engine.clock.passed = float(passed)  # type: ignore[attr-defined]
+            screen.pull()
+            await rest(pilot)
+            assert f"read 09:41:12, {passed} s ago" in shown(screen)[0]
+        assert drawn == []
+
+
+async def test_the_palette_offers_it() -> None:
+    from screens.palette import CommandEntries
+
+    app, _ = make_app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await on_component(pilot)
+        entries = CommandEntries(app.screen).make()
+        (entry,) = [e for e in entries if e.text.startswith("Inspect ")]
+        assert entry.text == "Inspect  (i)"
+        assert "Changes nothing" in entry.help
