@@ -141,8 +141,14 @@ class Engine:
         return await self._managers.capabilities(self.transport(host), self.snapshot.hosts[host])
 
     async def check_health(self, host: str, component: str) -> tuple[Evidence, ...]:
-        """Run every health check of a component on a host now; () when it has none."""
+        """Run now every health check of a component that an act must bring back; () when it has none."""
         return await check_component(self.transport(host), self.snapshot.hosts[host], self.catalog, component)
+
+    async def check_extended(self, host: str, component: str) -> tuple[Evidence, ...]:
+        """Run now the checks that cost, and that nothing else ever runs (HealthSpec.cost); () without any."""
+        return await check_component(
+            self.transport(host), self.snapshot.hosts[host], self.catalog, component, on_demand=True
+        )
 
     async def inspect(self, host: str, component: str) -> Inspection:
         """Open one component of a host up, as it is now. Changes nothing there.

@@ -63,6 +63,8 @@ class Unit:
     log_paths: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     """other names its manager knows it by ("redis.service"); it is listed under `name` only"""
+    address: str = ""
+    """of a container that runs, as its host reaches it: "172.18.0.5"; "" when it has none"""
 
     @property
     def kind(self) -> str:

@@ -6,7 +6,7 @@ import struct
 
 from edxconsole.catalog.model import HealthSpec
 from edxconsole.cluster.text import clean_line
-from edxconsole.health.answer import Answer, good, poor
+from edxconsole.health.answer import Answer, good, odd, poor
 from edxconsole.health.wire import Wire
 
 _MAX_PACKET = 4096
@@ -25,13 +25,13 @@ async def check_mysql(wire: Wire, spec: HealthSpec) -> Answer:
     head = await wire.exactly(4)
     length = int.from_bytes(head[:3], "little")
     if not 0 < length <= _MAX_PACKET:
-        return poor("answers, but not as MySQL")
+        return odd("answers, but not as MySQL")
     body = await wire.exactly(length)
     if body[0] == 0xFF:
         code = int.from_bytes(body[1:3], "little")
         return poor(f"refuses clients: {clean_line(body[3:].decode('utf-8', 'replace'), 120)} ({code})")
     if body[0] not in (9, 10):
-        return poor("answers, but not as MySQL")
+        return odd("answers, but not as MySQL")
     await wire.send(_COM_QUIT)
     version = body[1:].split(b"\0", 1)[0].decode("utf-8", "replace").removeprefix("5.5.5-")
     return good(f"greets as {clean_line(version, 60)}")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-MASK = "***"
+from edxconsole.cluster.text import MASK
+from edxconsole.cluster.text import mask_text as mask_text
+
 _SECRET = re.compile(
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|private|fernet|signing|license|_seed$|api[-_]?key"
     r"|(?:^|[-_.])keys?(?:$|[-_.])|key_dict|credential|cookie|(?:basic|http|master|django)[-_]?auth|userinfo",
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"file|path|prefix|routing[-_]key|pass[-_]through|proxy_pass", re.IGNORECASE)
-_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@'\"]{0,500}:[^\s/'\"]{0,500}@", re.IGNORECASE)
 _ASSIGNED = re.compile(r"^(-{0,2}[\w.-]{1,80})=(.*)$", re.DOTALL)
 _SHORT_TAKES_SECRET = frozenset({"-p", "-a", "-w"})
 _SHORT_OF = ("mysql", "maria", "mongo", "redis-cli", "sshpass", "ldap", "supervisorctl")
@@ -21,11 +22,6 @@ _SHORT_OF = ("mysql", "maria", "mongo", "redis-cli", "sshpass", "ldap", "supervi
 def is_secret(key: str) -> bool:
     """Whether the value of a key of this name must not be shown."""
     return _SECRET.search(key) is not None and _HARMLESS.search(key) is None
-
-
-def mask_text(text: str) -> str:
-    """User and password taken out of URLs."""
-    return _USERINFO.sub(rf"\1{MASK}@", text) if "://" in text else text
 
 
 def mask_argv(argv: Sequence[str]) -> list[str]:

@@ -160,6 +160,7 @@ def _gates(component: Component | None, verb: Verb, method: str) -> tuple[Gate, 
     gates = [first]
     if component and any(listener.required for listener in component.listeners):
         gates.append(Gate(GateLevel.L1, "its ports are open and held by it, not by an orphan"))
-    if component and component.health:
-        gates.append(Gate(GateLevel.L2, "it answers: " + ", ".join(h.name for h in component.health)))
+    asked = [h.name for h in component.health if h.gate and not h.on_demand] if component else []
+    if asked:
+        gates.append(Gate(GateLevel.L2, "it answers: " + ", ".join(asked)))
     return tuple(gates)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edxconsole.catalog.loader import load_catalog
-from edxconsole.cluster.model import ClusterSnapshot, State
+from edxconsole.cluster.model import ClusterSnapshot, Instance, State
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.commands.checking import check_host
 from edxconsole.engine import Engine
@@ -38,7 +38,11 @@ pytestmark = [
 ]
 
 CATALOG = load_catalog()
-SERVE = """sh -c 'trap "exit 0" TERM; httpd -p 8000; while :; do sleep 0.2; done'"""
+SERVE = r"""sh -c 'trap "exit 0" TERM
+echo "{\"modulestore\": {\"status\": true}, \"sql\": {\"status\": true}}" >/tmp/heartbeat
+httpd -p 8000 -h /tmp
+while :; do sleep 0.2; done'"""
+"""what LMS of Tutor answers when it is well, on the port where it does"""
 ENDS_SLOWLY = """sh -c 'trap "sleep 11; exit 0" TERM; while :; do sleep 0.2; done'"""
 """as a worker does which has a task to finish; Docker by itself would kill it after 10 s"""
 
@@ -73,6 +77,16 @@ def found(
     return seen
 
 
+def judged(component: str, state: State, word: str = "") -> Callable[[ClusterSnapshot], Instance | None]:
+    """Finds a component of the one host in a state, whose reason has a word."""
+
+    def seen(snapshot: ClusterSnapshot) -> Instance | None:
+        one = instance(snapshot.hosts["tutor"], component)
+        return one if one is not None and one.state is state and word in one.reason else None
+
+    return seen
+
+
 async def run(engine: Engine, plan: Plan) -> list[PlanEvent]:
     engine.arm(600)
     events: list[PlanEvent] = []
@@ -103,12 +117,15 @@ async def test_a_tutor_project_is_shown_as_docker_tells_it(
         told = await asyncio.to_thread(tutor.inspect, "tutor_local-lms-1")
         assert (lms.identity.invocation, lms.identity.pid) == (told["Id"], told["State"]["Pid"])
         assert lms.word == "running (healthy)"
-        shown = instance(host, "lms")
-        assert shown is not None
-        assert shown.state is State.UP
+        shown, _ = await until(engine, judged("lms", State.UP), within=20, what="its heartbeat")
         assert shown.units == ("docker/tutor_local:lms",)
         assert shown.pids == (lms.identity.pid,)
         assert "running (healthy)" in shown.reason
+        (answer,) = [e for e in shown.evidence if e.source == "health"]
+        assert answer.text.startswith(
+            "heartbeat in tutor_local:lms: /heartbeat answers 200, modulestore, sql"
+        )
+        host = engine.snapshot.hosts["tutor"]
         worker, mysql, redis = (instance(host, c) for c in ("edxapp_worker", "mysql", "redis"))
         assert worker is not None
         assert worker.state is State.UP
@@ -124,6 +141,32 @@ async def test_a_tutor_project_is_shown_as_docker_tells_it(
         assert capabilities.route.endswith("as good as root")
         steps = await check_host(engine, engine.inventory, host, 10.0)
         assert [(f.state, f.remedy) for f in steps if f.subject == "docker"] == [(State.UP, "")]
+
+
+async def test_a_container_is_asked_at_its_own_address(
+    tutor: Dockerd, module_lab: Lab, tmp_path: Path
+) -> None:
+    """Nothing else says how it is: no health check of its own, and no port of the host."""
+    await asyncio.to_thread(tutor.run, "cms", SERVE)
+    address = (await asyncio.to_thread(tutor.inspect, "tutor_local-cms-1"))["NetworkSettings"]["IPAddress"]
+    spoil = f"OUTPUT -d {address} -p tcp --dport 8000 -j DROP"
+    async with watched(tutor, module_lab, tmp_path) as engine:
+        await until(engine, judged("cms", State.UP), within=20, what="well by its heartbeat")
+        broken = '{"sql": {"status": false, "message": "gone away"}}'
+        change = "docker exec -i tutor_local-cms-1 busybox tee /tmp/heartbeat"
+        await tutor.host.ash(f"echo '{broken}' | {change}")
+        bad, _ = await until(engine, judged("cms", State.DEGRADED, "sql false"), within=30, what="sql false")
+        assert "its database does not answer it (gone away); look at the database" in bad.reason
+        await tutor.host.ash(f"iptables -I {spoil}")
+        try:
+            lost, _ = await until(engine, judged("cms", State.UNKNOWN), within=60, what="not reached")
+            assert "heartbeat in tutor_local:cms: can't be asked from its host" in lost.reason
+        finally:
+            await tutor.host.ash(f"iptables -D {spoil}")
+        await until(engine, judged("cms", State.DEGRADED, "sql false"), within=60, what="reached again")
+        await tutor.host.ash("docker exec tutor_local-cms-1 busybox killall httpd")
+        dead, _ = await until(engine, judged("cms", State.DOWN), within=30, what="nothing listens")
+        assert dead.reason.endswith(f"nothing listens on {address}:8000, inside its container")
 
 
 async def test_what_happens_to_a_container_is_seen_by_events(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from edxconsole.catalog.model import HealthSpec
+from edxconsole.cluster.checks import Check
 from edxconsole.cluster.model import Evidence, HostSnapshot, Link, Listener, State
 from edxconsole.health import checks
 from edxconsole.health.checks import run_check
@@ -43,7 +44,8 @@ async def ask(kind: Any, serve: Serve, *, listening: bool = True, **spec: Any) -
     await transport.connect()
     try:
         host = snapshot(port) if listening else snapshot()
-        return await run_check(transport, host, "x", HealthSpec(name="check", kind=kind, port=port, **spec))
+        wanted = HealthSpec(name="check", kind=kind, port=port, **spec)
+        return await run_check(transport, host, "x", Check("check", wanted))
     finally:
         await transport.close()
         server.close()
@@ -87,6 +89,7 @@ async def test_a_good_heartbeat_is_up(chunked: bool) -> None:
     [
         (HEARTBEAT | {"sql": {"status": False, "message": "gone"}}, "sql"),
         ({"split": True, "SQL": False}, "SQL"),
+        ({"split": True, "SQL": '(2003, "Can\'t connect")'}, "SQL"),
         ({"OK": False, "check": "es"}, "es"),
         (
             {"overall_status": "UNAVAILABLE", "detailed_status": {"database_status": "UNAVAILABLE"}},
@@ -97,7 +100,8 @@ async def test_a_good_heartbeat_is_up(chunked: bool) -> None:
 async def test_a_bad_heartbeat_says_which_part(body: object, part: str) -> None:
     found = await ask("http", http(503, body), path="/heartbeat")
     assert found.state is State.DEGRADED
-    assert found.text.startswith(f"check: /heartbeat answers 503: {part} false")
+    assert found.text.startswith(f"check: /heartbeat answers 503: {part} false: its ")
+    assert "; look at " in found.text
 
 
 async def test_an_unexpected_status_is_degraded() -> None:
@@ -126,7 +130,7 @@ async def test_nginx_is_up_though_what_is_behind_it_is_not(status: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "answer", "state", "words"),
     [
-        ("memcached", b"VERSION 1.6.18\r\n", State.UP, "memcached 1.6.18 answers"),
+        ("memcached", b"STAT version 1.6.18\r\nEND\r\n", State.UP, "memcached 1.6.18 answers"),
         ("memcached", b"ERROR\r\n", State.DEGRADED, "answers `ERROR`"),
         ("redis", b"+PONG\r\n", State.UP, "PONG"),
         ("redis", b"-NOAUTH Authentication required.\r\n", State.UP, "password"),
@@ -227,7 +231,9 @@ async def test_a_refusal_is_down_only_where_nothing_listens(listening: bool, sta
     transport = LocalTransport(Host(name="h", transport="local"))
     await transport.connect()
     host = snapshot(1) if listening else snapshot()
-    found = await run_check(transport, host, "x", HealthSpec(name="check", kind="tcp", port=1))
+    found = await run_check(
+        transport, host, "x", Check("check", HealthSpec(name="check", kind="tcp", port=1))
+    )
     assert found.state is state
     await transport.close()
 

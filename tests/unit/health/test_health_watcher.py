@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from edxconsole.catalog.loader import load_catalog
+from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.model import Age, Evidence, HostSnapshot, Instance, Link, Process, State
 from edxconsole.health import watcher as watching
 from edxconsole.health.watcher import HealthWatcher
@@ -21,6 +22,13 @@ LIMIT = 10.0
 
 def process(pid: int, start: int = 1) -> Process:
     return Process(pid, start, 0.0, 1, 0, "root", "redis", ("redis-server",), "S", 0.0, 0, 1)
+
+
+def asked_every(seconds: float) -> Catalog:
+    """A catalog of Redis alone, with its PING alone."""
+    redis = CATALOG.components["redis"]
+    ping = redis.health[0].model_copy(update={"every": seconds})
+    return Catalog(components={"redis": redis.model_copy(update={"health": (ping,)})})
 
 
 class Port:
@@ -65,9 +73,9 @@ async def watched(
         return Evidence("health", "PONG", state, Age(0.0, 0.0))
 
     monkeypatch.setattr(watching, "run_check", answer)
-    monkeypatch.setattr(watching, "EVERY", (every, every))
-    monkeypatch.setattr(watching, "HURRY", 0.05)
-    task = asyncio.create_task(HealthWatcher(CATALOG).run(port))  # type: ignore[arg-type]
+    monkeypatch.setattr(watching, "SPREAD", (1.0, 1.0))
+    monkeypatch.setattr(watching, "HURRY", every / 0.05)
+    task = asyncio.create_task(HealthWatcher(asked_every(every)).run(port))  # type: ignore[arg-type]
     try:
         yield
     finally:
