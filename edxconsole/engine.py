@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edxconsole.catalog.model import Catalog
+from edxconsole.cluster.checks import Check
 from edxconsole.cluster.cluster import Cluster
 from edxconsole.cluster.model import ClusterSnapshot, Evidence
 from edxconsole.cluster.prompting import TellingPrompter
@@ -24,7 +25,7 @@ from edxconsole.cluster.settling import settled
 from edxconsole.cluster.watcher import Watcher
 from edxconsole.engine_services import ManagerBook
 from edxconsole.engine_thread import EngineThread
-from edxconsole.health.checks import check_component
+from edxconsole.health.checks import ask_all, check_component
 from edxconsole.health.watcher import HealthWatcher
 from edxconsole.inspect.model import Inspection
 from edxconsole.inventory.model import Host, Inventory
@@ -144,10 +145,17 @@ class Engine:
         """Run now every health check of a component that an act must bring back; () when it has none."""
         return await check_component(self.transport(host), self.snapshot.hosts[host], self.catalog, component)
 
-    async def check_extended(self, host: str, component: str) -> tuple[Evidence, ...]:
-        """Run now the checks that cost, and that nothing else ever runs (HealthSpec.cost); () without any."""
-        return await check_component(
-            self.transport(host), self.snapshot.hosts[host], self.catalog, component, on_demand=True
+    async def ask_health(
+        self, host: str, component: str, *, extended: bool = False
+    ) -> tuple[tuple[Check, Evidence], ...]:
+        """Every check of a component now, each with its answer; () when it has none.
+
+        Args:
+            extended: those as well that cost, and that nothing else ever asks (HealthSpec.on_demand).
+        """
+        seen = self.snapshot.hosts[host]
+        return await ask_all(
+            self.transport(host), seen, self.catalog, component, lambda spec: extended or not spec.on_demand
         )
 
     async def inspect(self, host: str, component: str) -> Inspection:

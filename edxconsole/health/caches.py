@@ -74,7 +74,7 @@ async def check_redis_queues(wire: Wire, spec: HealthSpec) -> Answer:
     await wire.send(_command("INFO", "keyspace") + _command("INFO", "clients"))
     keyspace, clients = await _info(wire), await _info(wire)
     if keyspace is None or clients is None:
-        return unknown("tasks can't be counted: it wants a password, which `edxconsole inspect redis` looks up")
+        return unknown("tasks can't be counted, it wants a password; `edxconsole inspect redis` looks it up")
     numbers = sorted(int(k[2:]) for k in keyspace if k[:2] == "db" and k[2:].isdecimal() and len(k) < 8)
     waiting: dict[str, int] = {}
     taken = 0

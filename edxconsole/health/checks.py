@@ -47,22 +47,31 @@ _COMMANDS: dict[str, Callable[[Transport, HealthSpec], Awaitable[Answer]]] = {"a
 
 
 async def check_component(
-    transport: Transport, host: HostSnapshot, catalog: Catalog, component: str, *, on_demand: bool = False
+    transport: Transport, host: HostSnapshot, catalog: Catalog, component: str
 ) -> tuple[Evidence, ...]:
-    """Every check of a component that an act must bring back, now and at the same time; () when it has none.
-
-    Args:
-        on_demand: instead those that are asked only then, because they cost.
+    """Every check of a component that an act must bring back, now; () when it has none.
 
     Raises ConnectionLost.
     """
+    found = await ask_all(transport, host, catalog, component, lambda spec: spec.gate and not spec.on_demand)
+    return tuple(evidence for _, evidence in found)
+
+
+async def ask_all(
+    transport: Transport,
+    host: HostSnapshot,
+    catalog: Catalog,
+    component: str,
+    which: Callable[[HealthSpec], bool],
+) -> tuple[tuple[Check, Evidence], ...]:
+    """These checks of a component now, at the same time. Raises ConnectionLost."""
     known = catalog.get(component)
     if known is None:
         return ()
     instance = next((i for i in host.instances if i.component == component), None)
-    checks = checks_on(host, known, instance)
-    asked = [c for c in checks if c.spec.on_demand == on_demand and (on_demand or c.spec.gate)]
-    return tuple(await asyncio.gather(*(run_check(transport, host, component, c) for c in asked)))
+    asked = [c for c in checks_on(host, known, instance) if which(c.spec)]
+    answers = await asyncio.gather(*(run_check(transport, host, component, c) for c in asked))
+    return tuple(zip(asked, answers, strict=True))
 
 
 async def run_check(transport: Transport, host: HostSnapshot, component: str, check: Check) -> Evidence:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import struct
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from edxconsole.catalog.model import HealthSpec
 from edxconsole.cluster.checks import Check
-from edxconsole.cluster.model import Evidence, HostSnapshot, Link, Listener, State
+from edxconsole.cluster.model import State
 from edxconsole.health import checks
 from edxconsole.health.checks import run_check
 from edxconsole.health.databases import read_document
@@ -20,59 +18,7 @@ from edxconsole.health.endpoints import endpoint_for
 from edxconsole.inventory.model import Host
 from edxconsole.transport.base import TcpEndpoint
 from edxconsole.transport.local_transport import LocalTransport
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def snapshot(*ports: int, address: str = "127.0.0.1", component: str = "x") -> HostSnapshot:
-    rows = tuple(Listener("tcp", address, p, "root", 5, "owner", "x", component) for p in ports)
-    return HostSnapshot(name="h", version=1, link=Link.LIVE, reason="", since=0.0, listeners=rows)
-
-
-async def ask(kind: Any, serve: Serve, *, listening: bool = True, **spec: Any) -> Evidence:
-    """The evidence of one check of a service that does `serve` with each client."""
-
-    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await serve(reader, writer)
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(client, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    transport = LocalTransport(Host(name="h", transport="local"))
-    await transport.connect()
-    try:
-        host = snapshot(port) if listening else snapshot()
-        wanted = HealthSpec(name="check", kind=kind, port=port, **spec)
-        return await run_check(transport, host, "x", Check("check", wanted))
-    finally:
-        await transport.close()
-        server.close()
-        await server.wait_closed()
-
-
-def says(data: bytes, until: bytes = b"") -> Serve:
-    """Reads up to `until`, then says `data`."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if until:
-            await reader.readuntil(until)
-        writer.write(data)
-        await writer.drain()
-
-    return serve
-
-
-def http(status: int, body: object = "", *, chunked: bool = False) -> Serve:
-    text = (body if isinstance(body, str) else json.dumps(body)).encode()
-    head = f"HTTP/1.1 {status} Whatever\r\n"
-    if chunked:
-        data = f"{head}Transfer-Encoding: chunked\r\n\r\n{len(text):x}\r\n".encode() + text + b"\r\n0\r\n\r\n"
-    else:
-        data = f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
-    return says(data, b"\r\n\r\n")
-
+from tests.unit.health.serving import Serve, ask, http, says, snapshot
 
 HEARTBEAT = {"modulestore": {"status": True, "message": "OK"}, "sql": {"status": True, "message": "OK"}}
 

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from edxconsole.catalog.loader import load_catalog
-from edxconsole.catalog.model import Catalog
+from edxconsole.catalog.model import Catalog, Component, HealthSpec
+from edxconsole.cluster.checks import Check
 from edxconsole.cluster.model import Age, Evidence, HostSnapshot, Instance, Link, Process, State
+from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.health import watcher as watching
 from edxconsole.health.watcher import HealthWatcher
 
@@ -139,3 +141,63 @@ async def test_a_quiet_host_does_not_wake_it(monkeypatch: pytest.MonkeyPatch) ->
         await task
     assert len(looks) == 2, "when it began, and when what was reported before that was published"
     assert port.waits == 1
+
+
+async def test_what_costs_is_never_asked_by_the_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/heartbeat?extended` is for an operator to ask: on the host, and in Tutor's containers."""
+    asked: set[tuple[str, str]] = set()
+    complete = asyncio.Event()
+
+    async def answer(_: Any, __: Any, component: str, check: Check) -> Evidence:
+        asked.add((component, check.name))
+        if wanted <= asked:
+            complete.set()
+        return Evidence("health", "fine", State.UP, Age(0.0, 0.0))
+
+    monkeypatch.setattr(watching, "run_check", answer)
+    monkeypatch.setattr(watching, "SPREAD", (0.001, 0.002))
+    port = Port()
+    unit = Unit("docker", "t:lms", "running", UnitHealth.RUNNING, Identity(9, 1, "a"), address="10.0.0.9")
+    pids = range(10, 10 + len(CATALOG.components))
+    instances = [
+        Instance(c, "data", State.UP, "", None, pids=(pid,), ports=(443,))
+        for c, pid in zip(CATALOG.components, pids, strict=True)
+    ]
+    lms = next(i for i, one in enumerate(instances) if one.component == "lms")
+    instances[lms] = replace(instances[lms], units=("docker/t:lms",))
+    port.snapshot = replace(
+        port.snapshot,
+        processes={pid: process(pid) for pid in pids},
+        instances=tuple(instances),
+        units={"docker/t:lms": unit},
+    )
+    port.report_health = lambda *_: None  # type: ignore[method-assign]
+    wanted = {(c.id, h.name) for c in CATALOG.components.values() for h in c.health if not h.on_demand} | {
+        ("lms", "heartbeat in t:lms")
+    }
+    task = asyncio.create_task(HealthWatcher(CATALOG).run(port))  # type: ignore[arg-type]
+    async with asyncio.timeout(LIMIT):
+        await complete.wait()
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert asked == wanted
+    assert any(h.on_demand and h.path.endswith("?extended") for h in CATALOG.components["lms"].health)
+    assert all("?" not in h.path for c in CATALOG.components.values() for h in _periodic(c))
+
+
+def _periodic(component: Component) -> list[HealthSpec]:
+    tutor = component.tutor.health if component.tutor else ()
+    return [h for h in (*component.health, *tutor) if not h.on_demand]
+
+
+@pytest.mark.parametrize("component", CATALOG.components.values(), ids=lambda c: c.id)
+def test_rates_are_modest_and_what_costs_says_so(component: Component) -> None:
+    tutor = component.tutor.health if component.tutor else ()
+    for spec in (*component.health, *tutor):
+        assert spec.meaning
+        assert bool(spec.cost) == spec.on_demand
+        assert spec.every >= {"mysql": 20, "absent": 60, "tls": 600, "redis-queues": 15}.get(spec.kind, 8)
+    names = [h.name for h in component.health]
+    assert len(names) == len(set(names))

@@ -1,0 +1,114 @@
+"""Health checks on the cluster's real nginx and Redis: maintenance, certificates, tasks that wait."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from edxconsole.cluster.model import ClusterSnapshot, Evidence, State
+from edxconsole.engine import Engine
+from tests.lab.cluster import NEEDS, LabCluster
+from tests.lab.watching import instance, until, watching
+
+pytestmark = [
+    pytest.mark.hosts,
+    pytest.mark.root,
+    pytest.mark.needs(*NEEDS, "openssl"),
+    pytest.mark.timeout(240),
+]
+
+FLAG = "/edx/var/nginx/server-static/maintenance_heartbeat.txt"
+SITE = "/etc/nginx/sites-enabled/tls-of-a-test"
+SOON = 90.0
+"""seconds: checks that are dear are asked again a minute later"""
+
+
+def said(host: str, component: str, word: str, state: State) -> Callable[[ClusterSnapshot], Evidence | None]:
+    """Finds evidence of a health check in a state, whose text has a word."""
+
+    def seen(snapshot: ClusterSnapshot) -> Evidence | None:
+        one = instance(snapshot.hosts[host], component)
+        told = one.evidence if one is not None else ()
+        return next((e for e in told if e.source == "health" and e.state is state and word in e.text), None)
+
+    return seen
+
+
+@asynccontextmanager
+async def watched(cluster: LabCluster, directory: Path) -> AsyncIterator[Engine]:
+    async with watching(cluster.inventory(), directory) as engine:
+        yield engine
+
+
+async def test_a_maintenance_file_is_warned_of(cluster: LabCluster, tmp_path: Path) -> None:
+    await cluster.web.ash(f"mkdir -p $(dirname {FLAG}); touch {FLAG}")
+    try:
+        async with watched(cluster, tmp_path) as engine:
+            found, _ = await until(
+                engine, said("web", "nginx", FLAG, State.DEGRADED), within=30, what="maintenance"
+            )
+            assert "load balancers keep this host" in found.text
+            nginx = instance(engine.snapshot.hosts["web"], "nginx")
+            assert nginx is not None
+            assert nginx.state is State.DEGRADED
+            await cluster.web.ash(f"rm {FLAG}")
+            await until(engine, said("web", "nginx", f"no {FLAG}", State.UP), within=SOON, what="it is over")
+    finally:
+        await cluster.web.ash(f"rm -f {FLAG}")
+
+
+async def test_the_certificate_that_nginx_shows_is_judged(cluster: LabCluster, tmp_path: Path) -> None:
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=lms.lab"
+    files = "-keyout /etc/nginx/tls.key -out /etc/nginx/tls.pem"
+    site = "server { listen 48000 ssl; ssl_certificate tls.pem; ssl_certificate_key tls.key; return 204; }"
+    await cluster.web.ash(f"{make} {files} -days 10 2>/dev/null; echo '{site}' >{SITE}; nginx -s reload")
+    try:
+        async with watched(cluster, tmp_path) as engine:
+            found, _ = await until(
+                engine, said("web", "nginx", "expires in", State.DEGRADED), within=30, what="certificate"
+            )
+            assert found.text.startswith("certificate: the certificate of CN=lms.lab expires in 9 days, on ")
+            assert found.every == 900
+            others = [e for e in nginx_of(engine) if e.text.startswith("answers: ")]
+            assert [e.state for e in others] == [State.UP], "the rest of it is asked as ever"
+    finally:
+        await cluster.web.ash(f"rm {SITE} /etc/nginx/tls.key /etc/nginx/tls.pem; nginx -s reload")
+
+
+def nginx_of(engine: Engine) -> tuple[Evidence, ...]:
+    found = instance(engine.snapshot.hosts["web"], "nginx")
+    return found.evidence if found is not None else ()
+
+
+async def test_tasks_that_wait_for_nobody_are_a_problem(cluster: LabCluster, tmp_path: Path) -> None:
+    """What BRPOP does here is what an idle worker of Celery does."""
+    push = "for i in $(seq 25); do echo LPUSH edx.lms.core.high task; done | redis-cli -n 2 >/dev/null"
+    await cluster.data.ash(push)
+    try:
+        async with watched(cluster, tmp_path) as engine:
+            found, _ = await until(
+                engine, said("data", "redis", "nobody takes them", State.DEGRADED), within=30, what="backlog"
+            )
+            assert "over 20 in edx.lms.core.high" in found.text
+            cluster.data.spawn("redis-cli -n 2 BRPOP some.other.queue 0")
+            await until(
+                engine, said("data", "redis", "workers take them", State.UP), within=SOON, what="one takes"
+            )
+            await cluster.data.ash("redis-cli -n 2 DEL edx.lms.core.high")
+            await until(engine, said("data", "redis", "no task waits", State.UP), within=SOON, what="none")
+    finally:
+        await cluster.data.ash(
+            "redis-cli -n 2 DEL edx.lms.core.high; redis-cli -n 2 LPUSH some.other.queue x"
+        )
+
+
+async def test_memcached_says_how_it_does(cluster: LabCluster, tmp_path: Path) -> None:
+    async with watched(cluster, tmp_path) as engine:
+        found, _ = await until(
+            engine, said("data", "memcached", "memcached 1.", State.UP), within=30, what="memcached"
+        )
+        assert found.text.startswith("stats: memcached 1.")
+        assert " answers" in found.text
