@@ -113,7 +113,8 @@ class HealthSpec(_Model):
 
     name: str
     kind: Literal[
-        "http", "tcp", "memcached", "redis", "redis-queues", "mysql", "amqp", "mongodb", "nginx",
+        "http", "tcp", "memcached", "redis", "redis-queues", "mysql", "amqp", "amqp-queues", "mongodb",
+        "mongodb-status", "nginx",
         "elasticsearch", "tls", "absent",
     ]  # fmt: skip
     port: int | None = None

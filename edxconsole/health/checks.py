@@ -10,14 +10,16 @@ from edxconsole.catalog.model import Catalog, HealthSpec
 from edxconsole.cluster.checks import Check, checks_on
 from edxconsole.cluster.model import Age, Evidence, HostSnapshot, State
 from edxconsole.cluster.text import clean_line
-from edxconsole.errors import CommandFailed, ConnectionLost, PortRefused, StreamRefused, TransportError
+from edxconsole.errors import ConnectionLost, PortRefused, StreamRefused, TransportError
 from edxconsole.health.answer import Answer, dead, odd, unknown
 from edxconsole.health.caches import check_memcached, check_redis, check_redis_queues
-from edxconsole.health.databases import check_mongodb, check_mysql
+from edxconsole.health.databases import check_mysql
 from edxconsole.health.endpoints import endpoint_of
 from edxconsole.health.files import check_absent
 from edxconsole.health.http import check_elasticsearch, check_http, check_nginx
+from edxconsole.health.mongo import check_mongodb, check_mongodb_status
 from edxconsole.health.queues import check_amqp, check_tcp
+from edxconsole.health.rabbitmq import check_amqp_queues
 from edxconsole.health.tls import check_tls
 from edxconsole.health.wire import Hangup, Wire
 from edxconsole.transport.base import Endpoint, Transport
@@ -39,11 +41,15 @@ _CHECKS: dict[str, Callable[[Wire, HealthSpec], Awaitable[Answer]]] = {
     "redis-queues": check_redis_queues,
     "mysql": check_mysql,
     "mongodb": check_mongodb,
+    "mongodb-status": check_mongodb_status,
     "amqp": check_amqp,
     "tls": check_tls,
 }
-_COMMANDS: dict[str, Callable[[Transport, HealthSpec], Awaitable[Answer]]] = {"absent": check_absent}
-"""kinds that no stream answers"""
+_COMMANDS: dict[str, Callable[[Transport, HealthSpec], Awaitable[Answer]]] = {
+    "absent": check_absent,
+    "amqp-queues": check_amqp_queues,
+}
+"""kinds for which one stream is not enough"""
 
 
 async def check_component(
@@ -102,10 +108,19 @@ async def _run(
     transport: Transport, command: Callable[[Transport, HealthSpec], Awaitable[Answer]], spec: HealthSpec
 ) -> Answer:
     try:
-        return await command(transport, spec)
-    except ConnectionLost:
-        raise
-    except (CommandFailed, TransportError) as error:
+        async with asyncio.timeout(TIMEOUT):
+            return await command(transport, spec)
+    except TimeoutError:
+        return unknown(f"no answer within {TIMEOUT:.0f} s")
+    except Hangup:
+        return unknown("hung up without an answer")
+    except ValueError as error:
+        return odd(f"answers, but {clean_line(str(error), 100)}")
+    except ConnectionLost as error:
+        if not transport.connected:
+            raise
+        return unknown(f"broke off: {error.cause}")
+    except TransportError as error:
         return unknown(f"can't be looked at: {error.cause}")
 
 

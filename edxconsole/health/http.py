@@ -97,18 +97,30 @@ async def check_elasticsearch(wire: Wire, spec: HealthSpec) -> Answer:
 
 
 async def _get(wire: Wire, spec: HealthSpec, *, body: bool = True) -> Page:
-    request = (
-        f"GET {spec.path} HTTP/1.1\r\nHost: {spec.host_header or 'localhost'}\r\nUser-Agent: edxconsole\r\n"
-        "Accept: */*\r\nConnection: close\r\n\r\n"
-    )
+    return await fetch(wire, spec.path, spec.host_header or "localhost", body=body)
+
+
+async def fetch(
+    wire: Wire,
+    path: str,
+    host: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    body: bool = True,
+    limit: int = LIMIT,
+) -> Page:
+    """One GET. Raises ValueError for what is not HTTP, Hangup."""
+    fields = {"Host": host, "User-Agent": "edxconsole", "Accept": "*/*", **(headers or {})}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    request = f"GET {path} HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
     await wire.send(request.encode("ascii", "replace"))
     head = await wire.until(b"\r\n\r\n")
     line = head.split(b"\r\n", 1)[0].split()
     if len(line) < 2 or not line[0].startswith(b"HTTP/") or not line[1].isdigit() or len(line[1]) != 3:
         raise ValueError(f"not HTTP: {clean_line(head[:40].decode('latin-1'), 40)}")
-    fields = _fields(head)
-    found = await _body(wire, fields) if body else b""
-    return Page(int(line[1]), fields.get("location", ""), found, wire.full)
+    told = _fields(head)
+    found = await _body(wire, told, limit) if body else b""
+    return Page(int(line[1]), told.get("location", ""), found, wire.full)
 
 
 def _fields(head: bytes) -> dict[str, str]:
@@ -117,13 +129,13 @@ def _fields(head: bytes) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, _, value in lines}
 
 
-async def _body(wire: Wire, fields: Mapping[str, str]) -> bytes:
+async def _body(wire: Wire, fields: Mapping[str, str], limit: int) -> bytes:
     """All of it, or as much as is ever taken."""
     if "chunked" in fields.get("transfer-encoding", "").lower():
         return await _chunks(wire)
     length = fields.get("content-length", "")
-    told = int(length) if length.isascii() and length.isdigit() and len(length) < 15 else LIMIT
-    return await wire.rest(min(told, LIMIT))
+    told = int(length) if length.isascii() and length.isdigit() and len(length) < 15 else limit
+    return await wire.rest(min(told, limit))
 
 
 async def _chunks(wire: Wire) -> bytes:

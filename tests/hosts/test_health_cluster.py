@@ -10,7 +10,7 @@ import pytest
 
 from edxconsole.cluster.model import ClusterSnapshot, Evidence, State
 from edxconsole.engine import Engine
-from tests.lab.cluster import NEEDS, LabCluster
+from tests.lab.cluster import NEEDS, NEEDS_FULL, LabCluster
 from tests.lab.watching import instance, until, watching
 
 pytestmark = [
@@ -112,3 +112,50 @@ async def test_memcached_says_how_it_does(cluster: LabCluster, tmp_path: Path) -
         )
         assert found.text.startswith("stats: memcached 1.")
         assert " answers" in found.text
+
+
+async def test_the_stand_in_of_mongod_says_who_waits(cluster: LabCluster, tmp_path: Path) -> None:
+    async with watched(cluster, tmp_path) as engine:
+        await until(
+            engine, said("data", "mongodb", "nobody waits long", State.UP), within=30, what="its locks"
+        )
+
+
+@pytest.mark.needs(*NEEDS_FULL)
+async def test_messages_that_wait_for_nobody_are_a_problem(full_cluster: LabCluster, tmp_path: Path) -> None:
+    """A real RabbitMQ, asked by its management API with the user of its configuration."""
+    api = "curl -sfu celery:celery http://127.0.0.1:15672/api"
+    body = '{"properties": {}, "routing_key": "left.over", "payload": "x", "payload_encoding": "string"}'
+    await full_cluster.data.ash(
+        f"{api}/queues/%2F/left.over -X PUT -H content-type:application/json -d '{{}}'"
+    )
+    await full_cluster.data.ash(f"{api}/exchanges/%2F/amq.default/publish -X POST -d '{body}'")
+    try:
+        async with watched(full_cluster, tmp_path) as engine:
+            found, _ = await until(
+                engine,
+                said("data", "rabbitmq", "1 in left.over", State.DEGRADED),
+                within=60,
+                what="a message",
+            )
+            assert "nobody takes them" in found.text
+            assert found.every == 30
+            rabbit = instance(engine.snapshot.hosts["data"], "rabbitmq")
+            assert rabbit is not None
+            assert "celery:celery" not in repr(rabbit)
+            await full_cluster.data.ash(f"{api}/queues/%2F/left.over -X DELETE")
+            await until(
+                engine, said("data", "rabbitmq", "nothing waits", State.UP), within=SOON, what="it is gone"
+            )
+            await full_cluster.data.ash("chmod 600 /etc/rabbitmq/rabbitmq.conf")
+            hidden, _ = await until(
+                engine, said("data", "rabbitmq", "may not be read", State.UNKNOWN), within=SOON, what="hidden"
+            )
+            assert "`edxconsole inspect rabbitmq`" in hidden.text
+            rabbit = instance(engine.snapshot.hosts["data"], "rabbitmq")
+            assert rabbit is not None
+            assert rabbit.state is State.UP, "that it answers was seen by another check"
+    finally:
+        await full_cluster.data.ash(
+            f"chmod 644 /etc/rabbitmq/rabbitmq.conf; {api}/queues/%2F/left.over -X DELETE || true"
+        )

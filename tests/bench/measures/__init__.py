@@ -10,6 +10,7 @@ NAMES = (
     "change_latency",
     "link_loss",
     "probe_cost",
+    "health_cost",
     "console_idle",
     "first_frame",
     "demo_start",

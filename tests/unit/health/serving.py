@@ -70,13 +70,14 @@ def says(data: bytes, until: bytes = b"") -> Serve:
 
 
 def for_ever(head: bytes, again: bytes) -> Serve:
-    """Says `head`, and then `again` until nobody listens."""
+    """Says `head`, and then `again` until nobody listens: much of it at a time, and others get their turn."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
         while not writer.is_closing():
-            writer.write(again)
+            writer.write(again * (4096 // len(again) + 1))
             await writer.drain()
+            await asyncio.sleep(0)
 
     return serve
 

@@ -7,13 +7,15 @@ import struct
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edxconsole.catalog.model import HealthSpec
 from edxconsole.cluster.checks import Check
 from edxconsole.cluster.model import State
 from edxconsole.health import checks
+from edxconsole.health.bson import read_document
 from edxconsole.health.checks import run_check
-from edxconsole.health.databases import read_document
 from edxconsole.health.endpoints import endpoint_for
 from edxconsole.inventory.model import Host
 from edxconsole.transport.base import TcpEndpoint
@@ -112,12 +114,15 @@ async def test_amqp_greets_with_its_product() -> None:
     assert (found.state, "wants AMQP 1-0-0" in found.text) == (State.DEGRADED, True)
 
 
-def bson(**values: float | bool | str) -> bytes:
+def bson(**values: float | bool | str | bytes) -> bytes:
+    """Bytes are a document in it."""
     parts = b""
     for name, value in values.items():
         key = name.encode() + b"\0"
         if isinstance(value, bool):
             parts += b"\x08" + key + bytes([value])
+        elif isinstance(value, bytes):
+            parts += b"\x03" + key + value
         elif isinstance(value, str):
             parts += b"\x02" + key + struct.pack("<i", len(value) + 1) + value.encode() + b"\0"
         else:
@@ -125,13 +130,21 @@ def bson(**values: float | bool | str) -> bytes:
     return struct.pack("<i", len(parts) + 5) + parts + b"\0"
 
 
-def mongod(document: bytes) -> Serve:
+def mongod(*documents: bytes, modern: bool = True) -> Serve:
+    """A stand-in (no real one can be installed here): isMaster by OP_QUERY, then whatever came by its kind.
+
+    Not `modern`: it hangs up on OP_MSG, as MongoDB before 3.6 does.
+    """
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.read(16):
-            length, ident, _, _ = struct.unpack("<iiii", head)
+        for document in documents:
+            length, ident, _, op = struct.unpack("<iiii", await reader.readexactly(16))
             await reader.readexactly(length - 16)
-            body = struct.pack("<iB", 0, 0) + document
-            writer.write(struct.pack("<iiii", 16 + len(body), 1, ident, 2013) + body)
+            if op == 2013 and not modern:
+                return
+            before = struct.pack("<iB", 0, 0) if op == 2013 else struct.pack("<iqii", 8, 0, 0, 1)
+            body = before + document
+            writer.write(struct.pack("<iiii", 16 + len(body), 1, ident, 2013 if op == 2013 else 1) + body)
 
     return serve
 
@@ -146,9 +159,38 @@ def mongod(document: bytes) -> Serve:
     ],
 )
 async def test_mongodb_says_what_it_is(document: bytes, state: State, words: str) -> None:
-    found = await ask("mongodb", mongod(document))
-    assert found.state is state
-    assert words in found.text
+    for modern in (True, False):
+        found = await ask("mongodb", mongod(document, modern=modern))
+        assert found.state is state
+        assert words in found.text
+
+
+def status(queued: float = 0, current: float = 10, left: float = 90) -> bytes:
+    lock = bson(currentQueue=bson(total=float(queued), readers=0.0))
+    connections = bson(current=float(current), available=float(left))
+    return bson(host="data", globalLock=lock, connections=connections, ok=1.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "words"),
+    [
+        (status(), State.UP, "nobody waits long"),
+        (status(queued=25), State.DEGRADED, "over 20 operations wait for a lock"),
+        (status(current=95, left=5), State.DEGRADED, "95 of 100 connections are used"),
+        (
+            bson(code=13.0, errmsg="command serverStatus requires authentication", ok=0.0),
+            State.UNKNOWN,
+            "login",
+        ),
+        (bson(errmsg="not authorized on admin to execute", ok=0.0), State.UNKNOWN, "login"),
+        (bson(ok=1.0), State.UNKNOWN, "does not say"),
+    ],
+)
+@pytest.mark.parametrize("modern", [True, False])
+async def test_mongodb_says_who_waits(answer: bytes, state: State, words: str, modern: bool) -> None:
+    hello = bson(ismaster=True, maxWireVersion=17.0 if modern else 4.0, ok=1.0)
+    found = await ask("mongodb-status", mongod(hello, answer, modern=modern))
+    assert (found.state, words in found.text) == (state, True), found
 
 
 @pytest.mark.parametrize("kind", sorted(checks._CHECKS.keys() - {"tcp"}))
@@ -199,9 +241,31 @@ def test_nginx_is_asked_on_a_plain_port_of_its_own() -> None:
     assert endpoint_for(snapshot(80, component="other"), "x", spec) == (None, False)
 
 
+def nested(depth: int) -> bytes:
+    return bson(a=nested(depth - 1)) if depth else bson(a=1.0)
+
+
 @pytest.mark.parametrize(
-    "data", [b"", b"\x05", b"\xff\xff\xff\x7f\x01a\0", bson(a=1.0)[:-4], b"\x09\0\0\0\x55a\0\0\0"]
+    "data",
+    [
+        b"",
+        b"\x05",
+        b"\xff\xff\xff\x7f\x01a\0",
+        bson(a=1.0)[:-4],
+        b"\x09\0\0\0\x55a\0\0\0",
+        b"\x20\0\0\0\x02a\0\xf5\xff\xff\xff" + bytes(20),
+        nested(9),
+    ],
 )
 def test_broken_bson_is_an_error_of_one_kind(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"BSON|found"):
         read_document(data)
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=40).map(lambda d: b"\x40\0\0\0" + d))
+def test_any_bytes_are_bson_or_a_value_error(data: bytes) -> None:
+    try:
+        found = read_document(data)
+    except ValueError:
+        return
+    assert isinstance(found, dict)

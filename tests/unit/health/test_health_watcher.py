@@ -198,6 +198,13 @@ def test_rates_are_modest_and_what_costs_says_so(component: Component) -> None:
     for spec in (*component.health, *tutor):
         assert spec.meaning
         assert bool(spec.cost) == spec.on_demand
-        assert spec.every >= {"mysql": 20, "absent": 60, "tls": 600, "redis-queues": 15}.get(spec.kind, 8)
+        assert spec.every >= {
+            "mysql": 20,
+            "absent": 60,
+            "tls": 600,
+            "redis-queues": 15,
+            "amqp-queues": 30,
+            "mongodb-status": 30,
+        }.get(spec.kind, 8)
     names = [h.name for h in component.health]
     assert len(names) == len(set(names))
