@@ -18,8 +18,10 @@ SPREAD = (0.75, 1.25)
 """of HealthSpec.every: the pause is drawn anew each time so that hosts do not march"""
 HURRY = 4.0
 """so many times sooner is one asked again that is not well"""
-AT_ONCE = 4
-"""checks in flight per host"""
+AT_ONCE, SLOW_AT_ONCE = 4, 2
+"""checks in flight per host; beside them those that were slow the last time, which so hold up no others"""
+SLOW = 1.5
+"""seconds from which on an answer was slow"""
 PUBLISHED = 0.06
 """seconds after which a change is in the snapshot"""
 LOOK = 15.0
@@ -34,6 +36,7 @@ class _Asked:
     check: Check
     shape: object
     due: float = 0.0
+    slow: bool = False
     running: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -46,7 +49,7 @@ class HealthWatcher:
 
     async def run(self, host: HostPort) -> None:
         checks: dict[Key, _Asked] = {}
-        places = asyncio.Semaphore(AT_ONCE)
+        places = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(SLOW_AT_ONCE)
         news = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
@@ -91,7 +94,7 @@ class HealthWatcher:
         self,
         host: HostPort,
         checks: dict[Key, _Asked],
-        places: asyncio.Semaphore,
+        places: tuple[asyncio.Semaphore, asyncio.Semaphore],
         group: asyncio.TaskGroup,
         news: asyncio.Event,
     ) -> None:
@@ -102,14 +105,21 @@ class HealthWatcher:
                 asked.running = group.create_task(self._ask(host, key[0], asked, places))
                 asked.running.add_done_callback(lambda _: news.set())
 
-    async def _ask(self, host: HostPort, component: str, asked: _Asked, places: asyncio.Semaphore) -> None:
-        check = asked.check
-        async with places:
+    async def _ask(
+        self,
+        host: HostPort,
+        component: str,
+        asked: _Asked,
+        places: tuple[asyncio.Semaphore, asyncio.Semaphore],
+    ) -> None:
+        check, clock = asked.check, asyncio.get_running_loop().time
+        async with places[asked.slow]:
+            began = clock()
             evidence = await run_check(host.transport, host.snapshot, component, check)
+            asked.slow = clock() - began > SLOW
         host.report_health(component, check.name, evidence)
         if evidence.state in (State.DOWN, State.DEGRADED):
-            sooner = self._random.uniform(*SPREAD) * check.spec.every / HURRY
-            asked.due = asyncio.get_running_loop().time() + sooner
+            asked.due = clock() + self._random.uniform(*SPREAD) * check.spec.every / HURRY
 
 
 async def _tell_changes(host: HostPort, news: asyncio.Event) -> None:

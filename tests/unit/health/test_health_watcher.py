@@ -15,8 +15,11 @@ from edxconsole.catalog.model import Catalog, Component, HealthSpec
 from edxconsole.cluster.checks import Check
 from edxconsole.cluster.model import Age, Evidence, HostSnapshot, Instance, Link, Process, State
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.health import checks
 from edxconsole.health import watcher as watching
 from edxconsole.health.watcher import HealthWatcher
+from edxconsole.inventory.model import Host
+from edxconsole.transport.local_transport import LocalTransport
 
 CATALOG = load_catalog()
 LIMIT = 10.0
@@ -185,6 +188,60 @@ async def test_what_costs_is_never_asked_by_the_watcher(monkeypatch: pytest.Monk
     assert asked == wanted
     assert any(h.on_demand and h.path.endswith("?extended") for h in CATALOG.components["lms"].health)
     assert all("?" not in h.path for c in CATALOG.components.values() for h in _periodic(c))
+
+
+async def test_any_number_of_silent_services_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real sockets: six accept and never answer, one answers; it is asked on while they are waited for."""
+    silent: list[asyncio.StreamWriter] = []
+
+    async def accepts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent.append(writer)
+        await reader.read()
+        writer.close()
+
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n")
+        writer.write(b"+PONG\r\n")
+        writer.close()
+
+    stuck = await asyncio.start_server(accepts, "127.0.0.1", 0)
+    well = await asyncio.start_server(answers, "127.0.0.1", 0)
+    ports = [server.sockets[0].getsockname()[1] for server in (stuck, well)]
+    redis = CATALOG.components["redis"]
+    names = [f"stuck{i}" for i in range(6)] + ["well"]
+    specs = [HealthSpec(name=n, kind="redis", port=ports[n == "well"], every=2.0) for n in names]
+    monkeypatch.setattr(watching, "SLOW", 2.5)
+    monkeypatch.setattr(watching, "SPREAD", (0.1, 0.1))
+    monkeypatch.setattr(checks, "TIMEOUT", 5.0)
+    port = Port()
+    port.see(process(10))
+    told: asyncio.Queue[tuple[str, State]] = asyncio.Queue()
+    port.report_health = (  # type: ignore[method-assign]
+        lambda component, check, evidence: told.put_nowait((check, evidence.state))
+    )
+    transport = LocalTransport(Host(name="data", transport="local"))
+    await transport.connect()
+    port.transport = transport  # type: ignore[assignment]
+    catalog = Catalog(components={"redis": redis.model_copy(update={"health": tuple(specs)})})
+    task = asyncio.create_task(HealthWatcher(catalog).run(port))  # type: ignore[arg-type]
+    try:
+        async with asyncio.timeout(60):
+            down: set[str] = set()
+            while len(down) < 6:
+                name, state = await told.get()
+                down |= {name} if state is State.DOWN else set()
+            # From now on each of them is known to be slow; whatever they do, the other goes on.
+            while (await told.get())[0] != "well":
+                pass
+            heard = [await told.get() for _ in range(8)]
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await transport.close()
+        for server in (stuck, well):
+            server.close()
+    assert heard.count(("well", State.UP)) > 4, heard
 
 
 def _periodic(component: Component) -> list[HealthSpec]:
