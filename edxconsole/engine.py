@@ -141,9 +141,14 @@ class Engine:
         """Manager id -> what can be done there with this login."""
         return await self._managers.capabilities(self.transport(host), self.snapshot.hosts[host])
 
-    async def check_health(self, host: str, component: str) -> tuple[Evidence, ...]:
-        """Run now every health check of a component that an act must bring back; () when it has none."""
-        return await check_component(self.transport(host), self.snapshot.hosts[host], self.catalog, component)
+    async def check_health(self, host: str, component: str, *, container: str = "") -> tuple[Evidence, ...]:
+        """Run now every health check of a component that an act must bring back; () when it has none.
+
+        Args:
+            container: only those in the container of this unit name.
+        """
+        seen = self.snapshot.hosts[host]
+        return await check_component(self.transport(host), seen, self.catalog, component, container=container)
 
     async def ask_health(
         self, host: str, component: str, *, extended: bool = False
@@ -155,7 +160,11 @@ class Engine:
         """
         seen = self.snapshot.hosts[host]
         return await ask_all(
-            self.transport(host), seen, self.catalog, component, lambda spec: extended or not spec.on_demand
+            self.transport(host),
+            seen,
+            self.catalog,
+            component,
+            lambda check: extended or not check.spec.on_demand,
         )
 
     async def inspect(self, host: str, component: str) -> Inspection:

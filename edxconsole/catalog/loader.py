@@ -94,7 +94,7 @@ def _mistakes(component: Component) -> Iterable[tuple[Key, str]]:
         if check.kind == "absent":
             if not check.path.startswith("/") or check.path == "/":
                 yield ("health", index, "path"), f"found {found(check.path)}, expected the path of a file"
-        elif check.port is None and check.unix is None and check.kind not in ("nginx", "tls"):
+        elif check.port is None and check.unix is None and check.kind not in ("nginx", "tls", "mysql-login"):
             yield ("health", index), f"a check of kind {check.kind} needs port or unix"
     yield from _bad_workers(component)
     yield from _bad_tutor(component.tutor)

@@ -113,9 +113,8 @@ class HealthSpec(_Model):
 
     name: str
     kind: Literal[
-        "http", "tcp", "memcached", "redis", "redis-queues", "mysql", "amqp", "amqp-queues", "mongodb",
-        "mongodb-status", "nginx",
-        "elasticsearch", "tls", "absent",
+        "http", "nginx", "tls", "absent", "tcp", "memcached", "redis", "redis-queues", "mysql",
+        "mysql-login", "amqp", "amqp-queues", "mongodb", "mongodb-status", "elasticsearch",
     ]  # fmt: skip
     port: int | None = None
     unix: str | None = None

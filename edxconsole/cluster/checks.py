@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edxconsole.catalog.model import Component, HealthSpec
+from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import HostSnapshot, Instance
 from edxconsole.cluster.units import CONTAINERS, Unit, UnitHealth
 
@@ -44,12 +45,20 @@ def checks_of(
     return tuple(found)
 
 
-def checks_on(host: HostSnapshot, component: Component, instance: Instance | None) -> tuple[Check, ...]:
-    """Every check of an instance as it was last seen; of one that was not seen, those of the host itself."""
+def checks_on(
+    host: HostSnapshot, component: Component, instance: Instance | None, *, whatever: bool = False
+) -> tuple[Check, ...]:
+    """Every check of an instance as it was last seen.
+
+    Args:
+        instance: None: it was not seen, and belongs on the host itself.
+        whatever: those of the host itself though nothing of it is seen to run there, as just after an act.
+    """
     if instance is None:
-        return checks_of(component, (), own=True)
+        return checks_of(component, (), own=whatever)
     units = [host.units[key] for key in instance.units if key in host.units]
-    return checks_of(component, units, own=_on_host(host, instance, units), ports=instance.ports)
+    own = not contained(host, instance) if whatever else _on_host(host, instance, units)
+    return checks_of(component, units, own=own, ports=instance.ports)
 
 
 def _on_host(host: HostSnapshot, instance: Instance, units: Iterable[Unit]) -> bool:

@@ -18,6 +18,7 @@ from edxconsole.health.endpoints import endpoint_of
 from edxconsole.health.files import check_absent
 from edxconsole.health.http import check_elasticsearch, check_http, check_nginx
 from edxconsole.health.mongo import check_mongodb, check_mongodb_status
+from edxconsole.health.mysql_login import check_mysql_login
 from edxconsole.health.queues import check_amqp, check_tcp
 from edxconsole.health.rabbitmq import check_amqp_queues
 from edxconsole.health.tls import check_tls
@@ -48,18 +49,27 @@ _CHECKS: dict[str, Callable[[Wire, HealthSpec], Awaitable[Answer]]] = {
 _COMMANDS: dict[str, Callable[[Transport, HealthSpec], Awaitable[Answer]]] = {
     "absent": check_absent,
     "amqp-queues": check_amqp_queues,
+    "mysql-login": check_mysql_login,
 }
 """kinds for which one stream is not enough"""
 
 
 async def check_component(
-    transport: Transport, host: HostSnapshot, catalog: Catalog, component: str
+    transport: Transport, host: HostSnapshot, catalog: Catalog, component: str, *, container: str = ""
 ) -> tuple[Evidence, ...]:
     """Every check of a component that an act must bring back, now; () when it has none.
 
+    Args:
+        container: only those in the container of this unit name.
+
     Raises ConnectionLost.
     """
-    found = await ask_all(transport, host, catalog, component, lambda spec: spec.gate and not spec.on_demand)
+
+    def which(check: Check) -> bool:
+        there = not container or (check.unit is not None and check.unit.name == container)
+        return there and check.spec.gate and not check.spec.on_demand
+
+    found = await ask_all(transport, host, catalog, component, which)
     return tuple(evidence for _, evidence in found)
 
 
@@ -68,14 +78,14 @@ async def ask_all(
     host: HostSnapshot,
     catalog: Catalog,
     component: str,
-    which: Callable[[HealthSpec], bool],
+    which: Callable[[Check], bool],
 ) -> tuple[tuple[Check, Evidence], ...]:
     """These checks of a component now, at the same time. Raises ConnectionLost."""
     known = catalog.get(component)
     if known is None:
         return ()
     instance = next((i for i in host.instances if i.component == component), None)
-    asked = [c for c in checks_on(host, known, instance) if which(c.spec)]
+    asked = [c for c in checks_on(host, known, instance, whatever=True) if which(c)]
     answers = await asyncio.gather(*(run_check(transport, host, component, c) for c in asked))
     return tuple(zip(asked, answers, strict=True))
 

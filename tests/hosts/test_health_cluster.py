@@ -10,6 +10,7 @@ import pytest
 
 from edxconsole.cluster.model import ClusterSnapshot, Evidence, State
 from edxconsole.engine import Engine
+from edxconsole.health import watcher
 from tests.lab.cluster import NEEDS, NEEDS_FULL, LabCluster
 from tests.lab.watching import instance, until, watching
 
@@ -22,8 +23,13 @@ pytestmark = [
 
 FLAG = "/edx/var/nginx/server-static/maintenance_heartbeat.txt"
 SITE = "/etc/nginx/sites-enabled/tls-of-a-test"
-SOON = 90.0
-"""seconds: checks that are dear are asked again a minute later"""
+SOON = 60.0
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every check twenty times as often as the catalog says: some are asked once a minute."""
+    monkeypatch.setattr(watcher, "SPREAD", (0.04, 0.06))
 
 
 def said(host: str, component: str, word: str, state: State) -> Callable[[ClusterSnapshot], Evidence | None]:
@@ -112,6 +118,42 @@ async def test_memcached_says_how_it_does(cluster: LabCluster, tmp_path: Path) -
         )
         assert found.text.startswith("stats: memcached 1.")
         assert " answers" in found.text
+
+
+async def test_mysql_is_asked_more_where_the_login_user_may(cluster: LabCluster, tmp_path: Path) -> None:
+    """The real MariaDB, with a user of its own; its password is in ~/.my.cnf and nowhere else."""
+    home = (await cluster.data.ash(f"getent passwd {cluster.data.user} | cut -d: -f6")).strip()
+    await cluster.data.ash("mysql -e \"CREATE USER watcher@localhost IDENTIFIED BY 'hunter2'\"")
+    try:
+        async with watched(cluster, tmp_path) as engine:
+            hidden, _ = await until(
+                engine, said("data", "mysql", "has no ~/.my.cnf", State.UNKNOWN), within=30, what="no login"
+            )
+            assert "only its greeting is known" in hidden.text
+            mysql = instance(engine.snapshot.hosts["data"], "mysql")
+            assert mysql is not None
+            assert mysql.state is State.UP, "that it greets was seen by another check"
+            login = "[client]\\nuser=watcher\\npassword=hunter2\\n"
+            mine = f"chown {cluster.data.user} {home}/.my.cnf; chmod 600 {home}/.my.cnf"
+            await cluster.data.ash(f"printf '{login}' >{home}/.my.cnf; {mine}")
+            told, _ = await until(
+                engine, said("data", "mysql", "answers SELECT 1", State.UP), within=SOON, what="SELECT 1"
+            )
+            assert " connections are used" in told.text
+            assert "hunter2" not in repr(engine.snapshot)
+            await cluster.data.ash('mysql -e "SET GLOBAL max_connections = 10"')
+            for _ in range(9):
+                cluster.data.spawn("mysql -e 'SELECT SLEEP(200)'")
+            full, _ = await until(
+                engine, said("data", "mysql", "of 10 connections", State.DEGRADED), within=SOON, what="full"
+            )
+            assert "Too many connections" in full.text
+    finally:
+        await cluster.data.ash(
+            f"rm -f {home}/.my.cnf; kills=$(mysql -N -e \"SELECT CONCAT('KILL ', id, ';') FROM"
+            " information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'\");"
+            ' mysql -e "$kills SET GLOBAL max_connections = 151; DROP USER watcher@localhost"'
+        )
 
 
 async def test_the_stand_in_of_mongod_says_who_waits(cluster: LabCluster, tmp_path: Path) -> None:

@@ -261,6 +261,7 @@ def test_rates_are_modest_and_what_costs_says_so(component: Component) -> None:
             "tls": 600,
             "redis-queues": 15,
             "amqp-queues": 30,
+            "mysql-login": 60,
             "mongodb-status": 30,
         }.get(spec.kind, 8)
     names = [h.name for h in component.health]
