@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from edxconsole.catalog.model import Catalog
+from edxconsole.cluster.checks import Check
 from edxconsole.cluster.cluster import Cluster
 from edxconsole.cluster.model import ClusterSnapshot, Evidence
 from edxconsole.cluster.prompting import TellingPrompter
@@ -25,7 +26,7 @@ from edxconsole.cluster.settling import settled
 from edxconsole.cluster.watcher import Watcher
 from edxconsole.engine_services import ManagerBook
 from edxconsole.engine_thread import EngineThread
-from edxconsole.health.checks import check_component
+from edxconsole.health.checks import ask_all, check_component
 from edxconsole.health.watcher import HealthWatcher
 from edxconsole.inspect.drift import Drift
 from edxconsole.inspect.model import Inspection
@@ -145,9 +146,31 @@ class Engine:
         """Manager id -> what can be done there with this login."""
         return await self._managers.capabilities(self.transport(host), self.snapshot.hosts[host])
 
-    async def check_health(self, host: str, component: str) -> tuple[Evidence, ...]:
-        """Run every health check of a component on a host now; () when it has none."""
-        return await check_component(self.transport(host), self.snapshot.hosts[host], self.catalog, component)
+    async def check_health(self, host: str, component: str, *, container: str = "") -> tuple[Evidence, ...]:
+        """Run now every health check of a component that an act must bring back; () when it has none.
+
+        Args:
+            container: only those in the container of this unit name.
+        """
+        seen = self.snapshot.hosts[host]
+        return await check_component(self.transport(host), seen, self.catalog, component, container=container)
+
+    async def ask_health(
+        self, host: str, component: str, *, extended: bool = False
+    ) -> tuple[tuple[Check, Evidence], ...]:
+        """Every check of a component now, each with its answer; () when it has none.
+
+        Args:
+            extended: those as well that cost, and that nothing else ever asks (HealthSpec.on_demand).
+        """
+        seen = self.snapshot.hosts[host]
+        return await ask_all(
+            self.transport(host),
+            seen,
+            self.catalog,
+            component,
+            lambda check: extended or not check.spec.on_demand,
+        )
 
     async def inspect(self, host: str, component: str) -> Inspection:
         """Open one component of a host up, as it is now. Changes nothing there.

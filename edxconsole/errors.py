@@ -17,6 +17,7 @@
     │   ├── CommandTimedOut        a command did not end in its time
     │   ├── CommandFailed          a command could not be started or was refused
     │   └── StreamRefused          a TCP port or UNIX socket on the host can't be opened
+    │       └── PortRefused        nothing listens there
     ├── ProbeError                 the probe on a host                             exit 3
     │   ├── NoInterpreter          no usable Python on the host
     │   ├── ProbeDied              it ended or went silent
@@ -144,6 +145,10 @@ class CommandFailed(TransportError):
 
 class StreamRefused(TransportError):
     """A TCP port or UNIX socket on the host can't be opened; names what is missing."""
+
+
+class PortRefused(StreamRefused):
+    """Nothing listens there: the host itself was refused."""
 
 
 class ProbeError(EdxconsoleError):

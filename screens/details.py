@@ -109,7 +109,8 @@ def evidence_facts(bridge: Bridge, host: HostSnapshot, instance: Instance) -> It
             old = ", less than a minute ago"
         role = look.role if host.trusted else Role.STALE
         glyph = look.glyph if host.trusted else "≈"
-        yield Fact(label, f"{item.source}: {told(item.text)}{old}", role, f"{glyph} ")
+        rate = f", asked every {item.every:g} s or so" if item.every is not None else ""
+        yield Fact(label, f"{item.source}: {told(item.text)}{rate}{old}", role, f"{glyph} ")
         label = ""
 
 

@@ -91,7 +91,10 @@ def _mistakes(component: Component) -> Iterable[tuple[Key, str]]:
         if listener.port is not None and not 0 < listener.port < 65536:
             yield ("listeners", index, "port"), f"found {found(listener.port)}, expected 1 to 65535"
     for index, check in enumerate(component.health):
-        if check.port is None and check.unix is None and check.kind != "nginx":
+        if check.kind == "absent":
+            if not check.path.startswith("/") or check.path == "/":
+                yield ("health", index, "path"), f"found {found(check.path)}, expected the path of a file"
+        elif check.port is None and check.unix is None and check.kind not in ("nginx", "tls", "mysql-login"):
             yield ("health", index), f"a check of kind {check.kind} needs port or unix"
     yield from _bad_workers(component)
     yield from _bad_tutor(component.tutor)

@@ -107,11 +107,15 @@ class HealthSpec(_Model):
     """One check. kind http: GET path on port with Host `host_header`; tcp: accepts; others: PING.
 
     With both `port` and `unix`, whichever the host has; kind nginx without a port: the lowest
-    port that nginx listens on there.
+    port that nginx listens on there; kind tls: every port of it that speaks TLS; kind absent: a
+    file at `path` that should not be there.
     """
 
     name: str
-    kind: Literal["http", "tcp", "memcached", "redis", "mysql", "amqp", "mongodb", "nginx"]
+    kind: Literal[
+        "http", "nginx", "tls", "absent", "tcp", "memcached", "redis", "redis-queues", "mysql",
+        "mysql-login", "amqp", "amqp-queues", "mongodb", "mongodb-status", "elasticsearch",
+    ]  # fmt: skip
     port: int | None = None
     unix: str | None = None
     path: str = "/"
@@ -119,7 +123,21 @@ class HealthSpec(_Model):
     expect_status: int = 200
     meaning: str = ""
     """what a pass proves, and what it does not"""
+    proves: str = ""
+    """said in the evidence of every pass, where a pass means less than it seems to"""
     level: Literal["L1", "L2", "L3"] = "L2"
+    """L3: its answer names parts, or it is none"""
+    every: float = Field(default=8.0, ge=2.0, le=86400.0)
+    """seconds between two asks of it, about"""
+    on_demand: bool = False
+    """asked only when an operator says so: it costs, see `cost`"""
+    cost: str = ""
+    """what asking does to the host, in words, where that is worth saying"""
+    gate: bool = True
+    """whether an act must bring it back; False for what acts don't mend, and beside it for what is
+    only said, not judged, where it can't be asked"""
+    queues: tuple[str, ...] = ()
+    """kind redis-queues: Celery's lists, domain.md section 3"""
 
 
 class ActionSpec(_Model):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from edxconsole.catalog.model import Catalog, Component
+from edxconsole.cluster.checks import Check, checks_of
 from edxconsole.cluster.listening import missing, on_spec, orphan, place
 from edxconsole.cluster.model import Age, Evidence, Instance, Listener, Process, State
 from edxconsole.cluster.restarts import LOOP
@@ -21,7 +22,9 @@ YOUNG = 20.0
 LOOP_OVER = 15.0
 """seconds after its last restart during which a program still counts as restarting for ever"""
 HEALTH_BUDGET = 45.0
-"""seconds after which a health answer says nothing any more"""
+"""seconds after which a health answer says nothing any more; longer for what is asked less often"""
+LATE = 15.0
+"""seconds that an ask may take and wait for its turn"""
 
 INIT = frozenset({"systemd", "sysv"})
 _IDLE = frozenset({UnitHealth.STOPPED, UnitHealth.EXITED, UnitHealth.UNKNOWN})
@@ -77,12 +80,13 @@ class _Case:
         """Whether it runs in containers only: its ports are not the host's then."""
         return not self.processes and bool(self.units) and all(u.kind == CONTAINERS for u in self.units)
 
-    def say(self, source: str, state: State, reason: str, age: Age | None = None) -> None:
+    def say(
+        self, source: str, state: State, reason: str, age: Age | None = None, every: float | None = None
+    ) -> None:
         when = age or self.seen.ages.get(_AGE_OF.get(source, source)) or Age(self.seen.now, 0.0)
-        self.verdicts.append(Verdict(state, reason, Evidence(source, reason, state, when)))
+        self.verdicts.append(Verdict(state, reason, Evidence(source, reason, state, when, every)))
 
 
-NOT_ASKED = "but not asked how it is: its ports are inside its container"
 HEALTHY = "(healthy)"
 """in a container's word: it has a health check of its own, and that passed"""
 NOT_YET = "not checked yet"
@@ -174,8 +178,6 @@ def _unit_verdict(unit: Unit, case: _Case) -> tuple[State, str]:
     match unit.health:
         case UnitHealth.RUNNING:
             pid = f", pid {unit.identity.pid}" if unit.identity.pid else ""
-            if case.contained and case.component.health and HEALTHY not in unit.word:
-                return State.UNKNOWN, f"{said}{pid}, {NOT_ASKED}"
             return State.UP, f"{said}{pid}"
         case UnitHealth.STARTING | UnitHealth.STOPPING:
             return State.DEGRADED, said
@@ -284,19 +286,34 @@ def _pids(seen: Observed) -> frozenset[int]:
 
 
 def _judge_health(case: _Case) -> None:
-    alive = bool(case.processes) or any(u.health is UnitHealth.RUNNING for u in case.units)
-    for spec in case.component.health if alive and not case.contained else ():
-        answer = case.seen.health.get((case.component.id, spec.name))
-        if answer is None:
-            case.say("health", State.UNKNOWN, f"{spec.name} {NOT_YET}")
-            continue
-        age = case.seen.ages.get(f"health:{case.component.id}/{spec.name}") or answer.age
-        if case.seen.now - age.at > HEALTH_BUDGET:
-            case.say("health", State.UNKNOWN, f"{spec.name} not answered for over {HEALTH_BUDGET:.0f} s", age)
-        elif answer.state in (State.DOWN, State.DEGRADED) and _young(case):
-            case.say("health", State.DEGRADED, f"starting: {answer.text}", age)
-        else:
-            case.say("health", answer.state, answer.text, age)
+    own = any(u.kind != CONTAINERS and u.health is UnitHealth.RUNNING for u in case.units)
+    own = own or bool(case.processes)
+    for check in checks_of(case.component, case.units, own=own, ports=_ports(case)):
+        if not check.spec.on_demand:
+            _judge_check(case, check)
+
+
+def _judge_check(case: _Case, check: Check) -> None:
+    answer = case.seen.health.get((case.component.id, check.name))
+    every = check.spec.every
+    if answer is None:
+        case.say("health", State.UNKNOWN, f"{check.name} {NOT_YET}", every=every)
+        return
+    age = case.seen.ages.get(f"health:{case.component.id}/{check.name}") or answer.age
+    budget = max(HEALTH_BUDGET, 2 * every + LATE)
+    if case.seen.now - age.at > budget:
+        case.say("health", State.UNKNOWN, f"{check.name} not answered for over {budget:.0f} s", age, every)
+    elif answer.state in (State.DOWN, State.DEGRADED) and _young(case):
+        case.say("health", State.DEGRADED, f"starting: {answer.text}", age, every)
+    elif answer.state is State.UNKNOWN and not check.spec.gate:
+        # Said, but the component itself was asked by another check.
+        evidence = Evidence("health", answer.text, State.UNKNOWN, age, every)
+        case.verdicts.append(Verdict(State.UP, answer.text, evidence))
+    elif answer.state is State.UNKNOWN and check.unit is not None and HEALTHY in check.unit.word:
+        # It could not be asked by us; its own check, which Docker makes, says that it is well.
+        case.say("health", State.UP, f"well by its container's own check; {answer.text}", age, every)
+    else:
+        case.say("health", answer.state, answer.text, age, every)
 
 
 def _young(case: _Case) -> bool:
@@ -337,10 +354,6 @@ def _made(case: _Case, expected: bool, lost: str) -> Instance:
     if lost:
         state, reason = State.UNKNOWN, f"{lost}; was {worst.state.value}"
     pids = tuple(sorted({p.pid for p in case.processes} | _unit_pids(case)))
-    ports = {s.port for spec in case.component.listeners for s in on_spec(spec, case.seen.listeners)}
-    ports |= {s.port for s in case.seen.listeners if s.component == case.component.id}
-    if case.contained:
-        ports = set()
     return Instance(
         component=case.component.id,
         host=case.seen.host,
@@ -349,7 +362,7 @@ def _made(case: _Case, expected: bool, lost: str) -> Instance:
         since=_started(case) if state is State.UP else None,
         units=tuple(f"{u.manager}/{u.name}" for u in case.units),
         pids=pids,
-        ports=tuple(sorted(p for p in ports if p)),
+        ports=_ports(case),
         workers_expected=_usual_workers(case),
         workers_found=count_workers(case.processes)
         if case.component.workers and not case.contained
@@ -357,6 +370,15 @@ def _made(case: _Case, expected: bool, lost: str) -> Instance:
         evidence=tuple(v.evidence for v in case.verdicts),
         expected=expected,
     )
+
+
+def _ports(case: _Case) -> tuple[int, ...]:
+    """Those of the host on which it listens."""
+    if case.contained:
+        return ()
+    ports = {s.port for spec in case.component.listeners for s in on_spec(spec, case.seen.listeners)}
+    ports |= {s.port for s in case.seen.listeners if s.component == case.component.id}
+    return tuple(sorted(p for p in ports if p))
 
 
 def _usual_workers(case: _Case) -> int | None:

@@ -137,6 +137,8 @@ class Evidence:
     text: str
     state: State
     age: Age
+    every: float | None = None
+    """of a health check: seconds between two asks, about; None: it is not asked by itself"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class Unit:
     aliases: tuple[str, ...] = ()
     """other names its manager knows it by ("redis.service"); it is listed under `name` only"""
     container: ContainerFacts | None = None
+    address: str = ""
+    """of a container that runs, as its host reaches it: "172.18.0.5"; "" when it has none"""
 
     @property
     def kind(self) -> str:

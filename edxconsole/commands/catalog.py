@@ -155,7 +155,9 @@ def _log(spec: LogSpec) -> str:
 
 
 def _health(spec: HealthSpec) -> str:
-    return f"{spec.name} ({spec.kind} {spec.port or spec.unix or ''}): {spec.meaning}"
+    where = f" {spec.port or spec.unix or ''}".rstrip()
+    when = f"on demand only, as {spec.cost}" if spec.on_demand else f"every {spec.every:g} s, about"
+    return f"{spec.name} ({spec.kind}{where}; asked {when}): {spec.meaning}"
 
 
 def _action(spec: ActionSpec) -> list[str]:

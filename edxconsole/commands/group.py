@@ -18,6 +18,7 @@ COMMANDS = {
     "status": ("status", "What runs where, and what is wrong."),
     "ports": ("ports", "Which process listens on which port."),
     "logs": ("logs", "Print or follow logs of any hosts."),
+    "health": ("health", "Ask every health check now; --extended: the costly ones as well."),
     "inspect": ("inspect", "Open a component up: what it is made of, told and found."),
     "drift": ("drift", "What differs between hosts that should be the same."),
     "discover": ("discover", "How each host was installed, what runs there, whom its files name."),

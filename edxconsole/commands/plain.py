@@ -61,7 +61,13 @@ def instance_json(instance: Instance, host: HostSnapshot, logs: Sequence[str]) -
         "ports": list(instance.ports),
         "workers": {"expected": instance.workers_expected, "found": instance.workers_found},
         "evidence": [
-            {"source": e.source, "state": e.state.value, "text": e.text, "at": e.age.at}
+            {
+                "source": e.source,
+                "state": e.state.value,
+                "text": e.text,
+                "at": e.age.at,
+                "every_seconds": e.every,
+            }
             for e in instance.evidence
         ],
         "logs": list(logs),

@@ -7,104 +7,184 @@ import time
 from collections.abc import Awaitable, Callable
 
 from edxconsole.catalog.model import Catalog, HealthSpec
+from edxconsole.cluster.checks import Check, checks_on
 from edxconsole.cluster.model import Age, Evidence, HostSnapshot, State
 from edxconsole.cluster.text import clean_line
-from edxconsole.errors import ConnectionLost, StreamRefused, TransportError
-from edxconsole.health.answer import Answer, dead
-from edxconsole.health.caches import check_memcached, check_redis
-from edxconsole.health.databases import check_mongodb, check_mysql
-from edxconsole.health.endpoints import endpoint_for
-from edxconsole.health.http import check_http, check_nginx
+from edxconsole.errors import ConnectionLost, PortRefused, StreamRefused, TransportError
+from edxconsole.health.answer import Answer, dead, odd, unknown
+from edxconsole.health.caches import check_memcached, check_redis, check_redis_queues
+from edxconsole.health.databases import check_mysql
+from edxconsole.health.endpoints import endpoint_of
+from edxconsole.health.files import check_absent
+from edxconsole.health.http import check_elasticsearch, check_http, check_nginx
+from edxconsole.health.mongo import check_mongodb, check_mongodb_status
+from edxconsole.health.mysql_login import check_mysql_login
 from edxconsole.health.queues import check_amqp, check_tcp
+from edxconsole.health.rabbitmq import check_amqp_queues
+from edxconsole.health.tls import check_tls
 from edxconsole.health.wire import Hangup, Wire
 from edxconsole.transport.base import Endpoint, Transport
 
 TIMEOUT = 6.0
 """seconds for the whole exchange; a heartbeat asks two databases"""
+CONNECT_TIMEOUT = 4.0
+"""seconds of it until the connection is open"""
+PATIENCE = 20.0
+"""seconds for a check on demand: an extended heartbeat runs a task, and waits 5 s for it"""
 
 _CHECKS: dict[str, Callable[[Wire, HealthSpec], Awaitable[Answer]]] = {
     "http": check_http,
     "nginx": check_nginx,
+    "elasticsearch": check_elasticsearch,
     "tcp": check_tcp,
     "memcached": check_memcached,
     "redis": check_redis,
+    "redis-queues": check_redis_queues,
     "mysql": check_mysql,
     "mongodb": check_mongodb,
+    "mongodb-status": check_mongodb_status,
     "amqp": check_amqp,
+    "tls": check_tls,
 }
+_COMMANDS: dict[str, Callable[[Transport, HealthSpec], Awaitable[Answer]]] = {
+    "absent": check_absent,
+    "amqp-queues": check_amqp_queues,
+    "mysql-login": check_mysql_login,
+}
+"""kinds for which one stream is not enough"""
 
 
 async def check_component(
-    transport: Transport, host: HostSnapshot, catalog: Catalog, component: str
+    transport: Transport, host: HostSnapshot, catalog: Catalog, component: str, *, container: str = ""
 ) -> tuple[Evidence, ...]:
-    """Every check of a component now, at the same time; () when it has none.
+    """Every check of a component that an act must bring back, now; () when it has none.
+
+    Args:
+        container: only those in the container of this unit name.
 
     Raises ConnectionLost.
     """
+
+    def which(check: Check) -> bool:
+        there = not container or (check.unit is not None and check.unit.name == container)
+        return there and check.spec.gate and not check.spec.on_demand
+
+    found = await ask_all(transport, host, catalog, component, which)
+    return tuple(evidence for _, evidence in found)
+
+
+async def ask_all(
+    transport: Transport,
+    host: HostSnapshot,
+    catalog: Catalog,
+    component: str,
+    which: Callable[[Check], bool],
+) -> tuple[tuple[Check, Evidence], ...]:
+    """These checks of a component now, at the same time. Raises ConnectionLost."""
     known = catalog.get(component)
-    specs = known.health if known is not None else ()
-    return tuple(await asyncio.gather(*(run_check(transport, host, component, s) for s in specs)))
+    if known is None:
+        return ()
+    instance = next((i for i in host.instances if i.component == component), None)
+    asked = [c for c in checks_on(host, known, instance, whatever=True) if which(c)]
+    answers = await asyncio.gather(*(run_check(transport, host, component, c) for c in asked))
+    return tuple(zip(asked, answers, strict=True))
 
 
-async def run_check(transport: Transport, host: HostSnapshot, component: str, spec: HealthSpec) -> Evidence:
+async def run_check(transport: Transport, host: HostSnapshot, component: str, check: Check) -> Evidence:
     """One check now. Raises ConnectionLost when the host itself is gone; all else is evidence."""
-    began = time.monotonic()
-    endpoint, listening = endpoint_for(host, component, spec)
+    began, spec = time.monotonic(), check.spec
+    command = _COMMANDS.get(spec.kind)
+    endpoint, listening = endpoint_of(host, component, check)
     first = b""
-    if endpoint is None:
-        answer = dead(f"{spec.name}: nothing of it listens")
+    if command is not None:
+        answer = await _run(transport, command, spec)
+    elif endpoint is not None:
+        answer, first = await _exchange(transport, endpoint, check, listening)
+    elif check.unit is not None:
+        answer = unknown("can't be asked: Docker names no address of it")
     else:
-        answer, first = await _exchange(transport, endpoint, spec, listening)
+        answer = dead("nothing of it listens")
     took = (time.monotonic() - began) * 1000
     return Evidence(
         source="health",
-        text=_sentence(spec, answer, took, first),
+        text=_sentence(check, answer, took, first),
         state=answer.state,
         age=Age(at=time.time(), seen=time.monotonic()),
+        every=None if spec.on_demand else spec.every,
     )
 
 
-async def _exchange(
-    transport: Transport, endpoint: Endpoint, spec: HealthSpec, listening: bool
-) -> tuple[Answer, bytes]:
-    wire: Wire | None = None
+async def _run(
+    transport: Transport, command: Callable[[Transport, HealthSpec], Awaitable[Answer]], spec: HealthSpec
+) -> Answer:
     try:
         async with asyncio.timeout(TIMEOUT):
-            stream = await transport.open_stream(endpoint, timeout=TIMEOUT)
-            wire = Wire(stream)
-            return await _CHECKS[spec.kind](wire, spec), wire.first
+            return await command(transport, spec)
     except TimeoutError:
-        answer = dead(f"{endpoint} gave no answer within {TIMEOUT:.0f} s")
+        return unknown(f"no answer within {TIMEOUT:.0f} s")
     except Hangup:
-        answer = dead(f"{endpoint} hung up without an answer")
+        return unknown("hung up without an answer")
     except ValueError as error:
-        answer = Answer(State.DEGRADED, f"{endpoint} answers, but {clean_line(str(error), 100)}")
+        return odd(f"answers, but {clean_line(str(error), 100)}")
+    except ConnectionLost as error:
+        if not transport.connected:
+            raise
+        return unknown(f"broke off: {error.cause}")
+    except TransportError as error:
+        return unknown(f"can't be looked at: {error.cause}")
+
+
+async def _exchange(
+    transport: Transport, endpoint: Endpoint, check: Check, listening: bool
+) -> tuple[Answer, bytes]:
+    wire: Wire | None = None
+    patience = PATIENCE if check.spec.on_demand else TIMEOUT
+    try:
+        async with asyncio.timeout(patience):
+            wire = Wire(await transport.open_stream(endpoint, timeout=min(CONNECT_TIMEOUT, patience)))
+            return await _CHECKS[check.spec.kind](wire, check.spec), wire.first
+    except TimeoutError:
+        answer = dead(f"{endpoint} gave no answer within {patience:.0f} s")
+    except Hangup:
+        endless = wire is not None and wire.full
+        said = f"{endpoint} answers without an end" if endless else ""
+        answer = odd(said) if endless else dead(f"{endpoint} hung up without an answer")
+    except ValueError as error:
+        answer = odd(f"{endpoint} answers, but {clean_line(str(error), 100)}")
     except StreamRefused as error:
-        answer = _refused(error, endpoint, listening)
+        answer = _refused(error, endpoint, check, listening)
     except ConnectionLost:
         if not transport.connected:
             raise
         answer = dead(f"{endpoint} broke off")
     except TransportError as error:
-        answer = Answer(State.UNKNOWN, f"can't be asked: {error.cause}")
+        answer = unknown(f"can't be asked: {error.cause}")
     finally:
         if wire is not None:
             wire.close()
     return answer, wire.first if wire is not None else b""
 
 
-def _refused(error: StreamRefused, endpoint: Endpoint, listening: bool) -> Answer:
-    """Where the probe sees a listener, a refusal is about our rights, not about the service."""
+def _refused(error: StreamRefused, endpoint: Endpoint, check: Check, listening: bool) -> Answer:
+    """Where the probe sees a listener, a refusal is about our rights, not about the service.
+
+    Of a container it sees none: there a refusal is the service's, anything else may be about the way.
+    """
+    if check.unit is not None:
+        if isinstance(error, PortRefused):
+            return dead(f"nothing listens on {endpoint}, inside its container")
+        return unknown(f"can't be asked from its host: {error.cause}")
     if not listening:
         return dead(f"nothing listens on {endpoint}")
-    return Answer(State.UNKNOWN, f"can't be asked: {error.cause}")
+    return unknown(f"can't be asked: {error.cause}")
 
 
-def _sentence(spec: HealthSpec, answer: Answer, took: float, first: bytes) -> str:
-    words = f"{spec.name}: {answer.text}"
+def _sentence(check: Check, answer: Answer, took: float, first: bytes) -> str:
+    words = f"{check.name}: {answer.text}"
     if answer.state is State.UP:
-        return f"{words} ({_about(took)})"
-    if answer.state is State.DEGRADED and first:
+        proves = f"; {check.spec.proves}" if check.spec.proves else ""
+        return f"{words} ({_about(took)}){proves}"
+    if not answer.clear and first:
         return f"{words}; it begins {clean_line(ascii(first[:48].decode('latin-1')), 80)}"
     return words
 

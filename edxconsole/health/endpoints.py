@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edxconsole.catalog.model import HealthSpec
+from edxconsole.cluster.checks import Check, speaks_tls
 from edxconsole.cluster.listening import ANY_ADDRESS
 from edxconsole.cluster.model import HostSnapshot, Listener
 from edxconsole.transport.base import Endpoint, TcpEndpoint, UnixEndpoint
 
 _PLAIN_HTTP = (80, 18000, 18010, 8080)
 """preferred ports of nginx: plain HTTP, the LMS site first"""
+
+
+def endpoint_of(host: HostSnapshot, component: str, check: Check) -> tuple[Endpoint | None, bool]:
+    """endpoint_for(), or the port of a container at that container's own address.
+
+    None for a container without an address.
+    """
+    if check.unit is None:
+        return endpoint_for(host, component, check.spec)
+    if not check.unit.address or check.spec.port is None:
+        return None, False
+    return TcpEndpoint(check.unit.address, check.spec.port), False
 
 
 def endpoint_for(host: HostSnapshot, component: str, spec: HealthSpec) -> tuple[Endpoint | None, bool]:
@@ -25,6 +38,8 @@ def endpoint_for(host: HostSnapshot, component: str, spec: HealthSpec) -> tuple[
     if spec.port is not None:
         return port_of(host, spec.port)
     own = [s for s in host.listeners if s.component == component and s.port]
+    if spec.kind == "tls":
+        own = [s for s in own if speaks_tls(s.port)]
     if not own:
         return None, False
     port = min((s.port for s in own), key=_preference)
@@ -46,5 +61,4 @@ def _tcp(found: Iterable[Listener], port: int) -> TcpEndpoint:
 def _preference(port: int) -> tuple[int, int]:
     if port in _PLAIN_HTTP:
         return (0, _PLAIN_HTTP.index(port))
-    tls = port == 443 or 48000 <= port < 49000
-    return (2 if tls else 1, port)
+    return (2 if speaks_tls(port) else 1, port)

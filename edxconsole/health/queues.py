@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edxconsole.catalog.model import HealthSpec
 from edxconsole.cluster.text import clean_line
-from edxconsole.health.answer import Answer, good, poor
+from edxconsole.health.answer import Answer, good, odd, poor
 from edxconsole.health.wire import Wire
 
 _AMQP_091 = b"AMQP\x00\x00\x09\x01"
@@ -20,11 +20,11 @@ async def check_amqp(wire: Wire, spec: HealthSpec) -> Answer:
         return poor(f"wants AMQP {head[5]}-{head[6]}-{head[7]}, not 0-9-1")
     length = int.from_bytes(head[3:7], "big")
     if head[0] != _METHOD_FRAME or not 4 <= length <= 8000:
-        return poor("answers, but not as AMQP")
+        return odd("answers, but not as AMQP")
     frame = head[7:] + await wire.exactly(length)
     method = (int.from_bytes(frame[0:2], "big"), int.from_bytes(frame[2:4], "big"))
     if method != (_CONNECTION, _START) or frame[-1] != _FRAME_END:
-        return poor("answers, but not as AMQP")
+        return odd("answers, but not as AMQP")
     return good(f"greets as {_product(frame)}")
 
 

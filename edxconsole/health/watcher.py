@@ -8,34 +8,35 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from edxconsole.catalog.model import Catalog, HealthSpec
-from edxconsole.cluster.containers import contained
+from edxconsole.catalog.model import Catalog
+from edxconsole.cluster.checks import Check, checks_on
 from edxconsole.cluster.model import Instance, State
-from edxconsole.cluster.units import UnitHealth
 from edxconsole.cluster.watcher import HostPort
 from edxconsole.health.checks import run_check
 
-EVERY = (6.0, 10.0)
-"""seconds between two asks of the same check, drawn anew each time so that hosts do not march"""
-HURRY = 2.0
-"""seconds until the next ask of one that is not up"""
-DEARER = {"mysql": 3.0}
-"""kinds that leave a trace at the service (Aborted_connects) are asked so many times less often"""
-AT_ONCE = 4
-"""checks in flight per host"""
+SPREAD = (0.75, 1.25)
+"""of HealthSpec.every: the pause is drawn anew each time so that hosts do not march"""
+HURRY = 4.0
+"""so many times sooner is one asked again that is not well"""
+AT_ONCE, SLOW_AT_ONCE = 4, 2
+"""checks in flight per host; beside them those that were slow the last time, which so hold up no others"""
+SLOW = 1.5
+"""seconds from which on an answer was slow"""
 PUBLISHED = 0.06
 """seconds after which a change is in the snapshot"""
 LOOK = 15.0
 """seconds after which it looks again what there is to ask, though nothing changed"""
 
 Key = tuple[str, str]
+"""component, and name of the check"""
 
 
 @dataclass(slots=True)
-class _Check:
-    spec: HealthSpec
+class _Asked:
+    check: Check
     shape: object
     due: float = 0.0
+    slow: bool = False
     running: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -47,8 +48,8 @@ class HealthWatcher:
         self._random = rng or random.Random()
 
     async def run(self, host: HostPort) -> None:
-        checks: dict[Key, _Check] = {}
-        places = asyncio.Semaphore(AT_ONCE)
+        checks: dict[Key, _Asked] = {}
+        places = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(SLOW_AT_ONCE)
         news = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
@@ -62,50 +63,63 @@ class HealthWatcher:
             # One failure is what the session expects to hear; the others died of the same.
             raise failures.exceptions[0] from None
 
-    def _renew(self, host: HostPort, checks: dict[Key, _Check]) -> None:
+    def _renew(self, host: HostPort, checks: dict[Key, _Asked]) -> None:
         """Which checks there are; one whose component changed is due now."""
         wanted = dict(self._wanted(host))
         for key in [k for k in checks if k not in wanted]:
             gone = checks.pop(key)
             if gone.running is not None:
                 gone.running.cancel()
-        for key, (spec, shape) in wanted.items():
+        for key, (check, shape) in wanted.items():
             known = checks.get(key)
             if known is None:
-                checks[key] = _Check(spec, shape)
+                checks[key] = _Asked(check, shape)
             elif known.shape != shape:
-                known.shape, known.due = shape, 0.0
+                known.check, known.shape, known.due = check, shape, 0.0
 
-    def _wanted(self, host: HostPort) -> Iterator[tuple[Key, tuple[HealthSpec, object]]]:
+    def _wanted(self, host: HostPort) -> Iterator[tuple[Key, tuple[Check, object]]]:
+        """Never those on demand."""
         for instance in host.snapshot.instances:
             component = self._catalog.get(instance.component)
-            if component is None or not _alive(host, instance) or contained(host.snapshot, instance):
+            if component is None:
                 continue
-            shape = (instance.ports, _roots(host, instance))
-            for spec in component.health:
-                yield (component.id, spec.name), (spec, shape)
+            own = (instance.ports, _roots(host, instance))
+            for check in checks_on(host.snapshot, component, instance):
+                unit = check.unit
+                shape = own if unit is None else (unit.identity, unit.address)
+                if not check.spec.on_demand:
+                    yield (component.id, check.name), (check, shape)
 
     def _start_due(
         self,
         host: HostPort,
-        checks: dict[Key, _Check],
-        places: asyncio.Semaphore,
+        checks: dict[Key, _Asked],
+        places: tuple[asyncio.Semaphore, asyncio.Semaphore],
         group: asyncio.TaskGroup,
         news: asyncio.Event,
     ) -> None:
         now = asyncio.get_running_loop().time()
-        for key, check in checks.items():
-            if check.due <= now and (check.running is None or check.running.done()):
-                check.due = now + self._random.uniform(*EVERY) * DEARER.get(check.spec.kind, 1.0)
-                check.running = group.create_task(self._ask(host, key[0], check, places))
-                check.running.add_done_callback(lambda _: news.set())
+        for key, asked in checks.items():
+            if asked.due <= now and (asked.running is None or asked.running.done()):
+                asked.due = now + self._random.uniform(*SPREAD) * asked.check.spec.every
+                asked.running = group.create_task(self._ask(host, key[0], asked, places))
+                asked.running.add_done_callback(lambda _: news.set())
 
-    async def _ask(self, host: HostPort, component: str, check: _Check, places: asyncio.Semaphore) -> None:
-        async with places:
-            evidence = await run_check(host.transport, host.snapshot, component, check.spec)
-        host.report_health(component, check.spec.name, evidence)
-        if evidence.state is not State.UP:
-            check.due = asyncio.get_running_loop().time() + self._random.uniform(0.7, 1.3) * HURRY
+    async def _ask(
+        self,
+        host: HostPort,
+        component: str,
+        asked: _Asked,
+        places: tuple[asyncio.Semaphore, asyncio.Semaphore],
+    ) -> None:
+        check, clock = asked.check, asyncio.get_running_loop().time
+        async with places[asked.slow]:
+            began = clock()
+            evidence = await run_check(host.transport, host.snapshot, component, check)
+            asked.slow = clock() - began > SLOW
+        host.report_health(component, check.name, evidence)
+        if evidence.state in (State.DOWN, State.DEGRADED):
+            asked.due = clock() + self._random.uniform(*SPREAD) * check.spec.every / HURRY
 
 
 async def _tell_changes(host: HostPort, news: asyncio.Event) -> None:
@@ -116,19 +130,13 @@ async def _tell_changes(host: HostPort, news: asyncio.Event) -> None:
         await host.wait_change()
 
 
-async def _next(checks: dict[Key, _Check], news: asyncio.Event) -> None:
+async def _next(checks: dict[Key, _Asked], news: asyncio.Event) -> None:
     """Wait for the next check that is due, for the end of one, or for a change of the host."""
     now = asyncio.get_running_loop().time()
     wait = min((c.due - now for c in checks.values() if c.due > now), default=LOOK)
     with suppress(TimeoutError):
         async with asyncio.timeout(min(wait, LOOK)):
             await news.wait()
-
-
-def _alive(host: HostPort, instance: Instance) -> bool:
-    """Whether there is something to ask: a process, or a unit whose processes are hidden from us."""
-    units = (host.snapshot.units.get(key) for key in instance.units)
-    return bool(instance.pids) or any(u is not None and u.health is UnitHealth.RUNNING for u in units)
 
 
 def _roots(host: HostPort, instance: Instance) -> frozenset[tuple[int, int]]:

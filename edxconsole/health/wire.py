@@ -55,6 +55,17 @@ class Wire:
             data, self._buffer = self._buffer, b""
             return data
 
+    async def some(self) -> bytes:
+        """What came, at least one byte. Raises Hangup."""
+        if not self._buffer:
+            await self._more()
+        data, self._buffer = self._buffer, b""
+        return data
+
+    def allow(self, limit: int) -> None:
+        """From now on take so many bytes in all."""
+        self._limit = limit
+
     async def _more(self) -> None:
         chunk = await self._reader.read(4096) if not self.full else b""
         if not chunk:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-MASK = "***"
+from edxconsole.cluster.text import MASK as MASK
+from edxconsole.cluster.text import mask_text as mask_text
+
 _SECRET = re.compile(
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|private|fernet|signing|license|_seed$|api[-_]?key"
     r"|(?:^|[-_.])keys?(?:$|[-_.])|key_dict|credential|cookie|(?:basic|http|master|django)[-_]?auth|userinfo",
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"(?<!pro)file|path|prefix|routing[-_]key|pass[-_]through|proxy_pass", re.IGNORECASE)
-_USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@'\"]{0,500}:[^\s/'\"]{0,500}@", re.IGNORECASE)
 _ANY_USERINFO = re.compile(r"(://)[^\s/'\"]{0,500}@")
 _IN_QUERY = re.compile(r"([?&;][\w-]{0,50}(?:token|key|secret|sig|pass)[\w-]{0,50}=)[^&;\s]+", re.IGNORECASE)
 _BARE_USERINFO = re.compile(r"[^\s/@:'\"]{0,200}:(?!//)[^\s@'\"]{1,300}@")
@@ -61,11 +62,6 @@ def mask_setting(text: str) -> str:
     if "@" not in text:
         return text
     return _BARE_USERINFO.sub(f"{MASK}@", _ANY_USERINFO.sub(rf"\1{MASK}@", text))
-
-
-def mask_text(text: str) -> str:
-    """User and password taken out of URLs."""
-    return _USERINFO.sub(rf"\1{MASK}@", text) if "://" in text else text
 
 
 def mask_argv(argv: Sequence[str]) -> list[str]:

@@ -147,11 +147,14 @@ def _holder(listener: Listener) -> str:
 
 
 async def _answers(port: EnginePort, step: Step) -> tuple[bool, str]:
+    container = step.unit if step.manager == CONTAINERS else ""
     try:
-        answers = await port.check_health(step.host, step.component)
+        answers = await port.check_health(step.host, step.component, container=container)
     except EdxconsoleError as error:
         return False, str(error)
     bad = [a for a in answers if a.state is not State.UP]
     if bad:
         return False, bad[0].text
-    return True, "; ".join(a.text for a in answers) or "has no check of its own"
+    if not answers:
+        return False, "nothing of it is seen to run yet that could be asked"
+    return True, "; ".join(a.text for a in answers)

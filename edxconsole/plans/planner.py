@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from edxconsole.catalog.model import ActionSpec, Catalog, Component
+from edxconsole.catalog.model import ActionSpec, Catalog, Component, HealthSpec
 from edxconsole.cluster.model import HostSnapshot, Process
 from edxconsole.cluster.units import CONTAINERS, Identity, Unit, UnitHealth
 from edxconsole.errors import PreflightFailed, UsageError
@@ -101,7 +101,7 @@ def _step(catalog: Catalog, host: HostSnapshot, target: Target, verb: Verb, comm
         method=method,
         # What runs in a container has its programs and ports there: the host's tell nothing of it.
         preflight=() if contained else spec.preflight,
-        gates=_gates(None if contained else component, verb, method),
+        gates=_gates(component, verb, method, contained=contained),
         deadline=spec.deadline,
         gate_deadline=spec.gate_deadline,
         warning=spec.warning,
@@ -158,7 +158,7 @@ def _method(method: str, component: Component | None, unit: Unit, verb: Verb) ->
     return "hup-master" if by_supervisor and component and component.signature.master else method
 
 
-def _gates(component: Component | None, verb: Verb, method: str) -> tuple[Gate, ...]:
+def _gates(component: Component | None, verb: Verb, method: str, *, contained: bool) -> tuple[Gate, ...]:
     if verb is Verb.STOP:
         return (Gate(GateLevel.L0, "its manager says stopped, its ports are closed"),)
     if method == "hup-master":
@@ -168,8 +168,16 @@ def _gates(component: Component | None, verb: Verb, method: str) -> tuple[Gate, 
     else:
         first = Gate(GateLevel.L0, "its manager says running, as a new process")
     gates = [first]
-    if component and any(listener.required for listener in component.listeners):
+    if component and not contained and any(listener.required for listener in component.listeners):
         gates.append(Gate(GateLevel.L1, "its ports are open and held by it, not by an orphan"))
-    if component and component.health:
-        gates.append(Gate(GateLevel.L2, "it answers: " + ", ".join(h.name for h in component.health)))
+    specs = _specs(component, contained) if component else ()
+    asked = [spec.name for spec in specs if spec.gate and not spec.on_demand]
+    if asked:
+        gates.append(Gate(GateLevel.L2, "it answers: " + ", ".join(asked)))
     return tuple(gates)
+
+
+def _specs(component: Component, contained: bool) -> tuple[HealthSpec, ...]:
+    if contained:
+        return component.tutor.health if component.tutor else ()
+    return component.health

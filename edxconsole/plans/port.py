@@ -29,6 +29,6 @@ class EnginePort(Protocol):
         """Raises ServiceUnavailable."""
         ...
 
-    async def check_health(self, host: str, component: str) -> tuple[Evidence, ...]:
+    async def check_health(self, host: str, component: str, *, container: str = "") -> tuple[Evidence, ...]:
         """Run every L2 health check of a component on a host now; () when it has none."""
         ...

@@ -6,6 +6,7 @@ is read with its type checked: what answers on the socket is a host's word, not 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 _BY_ITSELF = frozenset({"always", "unless-stopped"})
 """restart policies under which only an operator's stop leaves a container exited"""
+MAX_NETWORKS = 20
 _BY_SIGNAL = frozenset({137, 143})
 """exit codes of what was killed, or asked to end, from outside"""
 
@@ -137,6 +139,7 @@ def _unit(ident: str, place: Place, told: Json, state: Json) -> Unit:
         log_paths=(f"{CONTAINER_LOG}{place}",),
         aliases=(place.service,),
         container=_facts(ident, told, state, policy),
+        address=_address(told) if runs else "",
     )
 
 
@@ -153,6 +156,20 @@ def _facts(ident: str, told: Json, state: Json, policy: str) -> ContainerFacts:
         restarts=number(told, "RestartCount"),
         policy=clean_line(policy, 40),
     )
+
+
+def _address(told: Json) -> str:
+    """Where the host reaches it: its first address of any network, the host's own where it shares that."""
+    networks = as_map(as_map(told.get("NetworkSettings")).get("Networks"))
+    if text(as_map(told.get("HostConfig")), "NetworkMode") == "host":
+        return "127.0.0.1"
+    for name in sorted(networks)[:MAX_NETWORKS]:
+        for key in ("IPAddress", "GlobalIPv6Address"):
+            try:
+                return str(ipaddress.ip_address(text(as_map(networks[name]), key)))
+            except ValueError:
+                continue
+    return ""
 
 
 def _health(status: str, health: str, policy: str, state: Json) -> UnitHealth:

@@ -14,7 +14,7 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable, Sequence
 
-from edxconsole.errors import CommandFailed, StreamRefused
+from edxconsole.errors import CommandFailed, PortRefused, StreamRefused
 from edxconsole.transport.base import Endpoint, Process, Stream, TcpEndpoint, UnixEndpoint
 from edxconsole.transport.command import sudoers_line
 from edxconsole.transport.relay import RelayRefused, handshake, relay_argv, sudo_argv
@@ -113,15 +113,15 @@ class Ladder:
         elif error.errno == errno.ENOENT:
             remedy = "see whether what should listen there runs"
         elif error.errno == errno.ECONNREFUSED:
-            remedy = "nothing listens there; see whether it runs"
+            return PortRefused(head, host=self._host, remedy="nothing listens there; see whether it runs")
         else:
             remedy = "install python3 or socat there, or allow forwarding in sshd_config"
         return StreamRefused(head, host=self._host, remedy=remedy)
 
 
-def port_refused(endpoint: Endpoint, host: str) -> StreamRefused:
+def port_refused(endpoint: Endpoint, host: str) -> PortRefused:
     """A port that sshd itself could not connect to."""
-    return StreamRefused(
+    return PortRefused(
         f"{endpoint} refused the connection", host=host, remedy="nothing listens there; see whether it runs"
     )
 

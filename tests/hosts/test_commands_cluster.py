@@ -37,6 +37,25 @@ def test_status_is_true_and_all_well(console: Console) -> None:
     assert "all well" in text
 
 
+def test_health_asks_what_costs_only_when_told(console: Console, cluster: LabCluster) -> None:
+    body = console.json("health", "lms@app1")
+    (beat,) = body["checks"]
+    assert (beat["component"], beat["check"], beat["state"]) == ("lms", "heartbeat", "up")
+    assert beat["text"].startswith("heartbeat: /heartbeat answers 200, modulestore, sql true")
+    assert (beat["every_seconds"], beat["cost"]) == (8.0, "")
+    beats = console.json("health", "lms@app1", "--extended")["checks"]
+    assert [(b["check"], b["state"], b["every_seconds"]) for b in beats] == [
+        ("heartbeat", "up", 8.0),
+        ("extended heartbeat", "up", None),
+    ]
+    assert "holds an LMS worker up to 5 s" in beats[1]["cost"]
+    through = cluster.web.sh("cat /edx/var/log/nginx/access.log")
+    assert "extended" not in through, "it goes to gunicorn, not through nginx"
+    text = console.run("health", "lms@app1", "--extended")
+    assert "on demand" in text
+    assert "cost: it queues a task" in text
+
+
 def test_status_of_a_selector_looks_only_there(console: Console) -> None:
     body = console.json("status", "lms@app")
     assert [h["name"] for h in body["hosts"]] == ["app1", "app2"]

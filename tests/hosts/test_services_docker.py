@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from edxconsole.catalog.loader import load_catalog
-from edxconsole.cluster.model import ClusterSnapshot, State
+from edxconsole.cluster.model import ClusterSnapshot, Instance, State
 from edxconsole.cluster.units import Unit, UnitHealth
 from edxconsole.commands.checking import check_host
 from edxconsole.errors import (
@@ -28,7 +28,7 @@ from edxconsole.services.base import Permit, Verb
 from edxconsole.services.docker import DockerManager
 from tests.lab.dockerd import Dockerd
 from tests.lab.lab import Lab
-from tests.lab.tutor import SERVE, found, run, tutor_host, watched
+from tests.lab.tutor import found, run, tutor_host, watched
 from tests.lab.watching import instance, unit, until
 
 pytestmark = [
@@ -44,6 +44,11 @@ MASTER = (
     """begin; while :; do wait; sleep 0.1; done'"""
 )
 """as uwsgi does: HUP to process 1 makes new workers"""
+SERVE = r"""sh -c 'trap "exit 0" TERM
+echo "{\"modulestore\": {\"status\": true}, \"sql\": {\"status\": true}}" >/tmp/heartbeat
+httpd -p 8000 -h /tmp
+while :; do sleep 0.2; done'"""
+"""what LMS of Tutor answers when it is well, on the port where it does"""
 ENDS_SLOWLY = """sh -c 'trap "sleep 15; exit 0" TERM; while :; do sleep 0.2; done'"""
 """as a worker does which has a task to finish; Docker by itself would kill it after 10 s"""
 
@@ -53,6 +58,16 @@ def tutor(module_lab: Lab) -> Iterator[Dockerd]:
     """Shared: each test has services of its own."""
     with tutor_host(module_lab) as docker:
         yield docker
+
+
+def judged(component: str, state: State, word: str = "") -> Callable[[ClusterSnapshot], Instance | None]:
+    """Finds a component of the one host in a state, whose reason has a word."""
+
+    def seen(snapshot: ClusterSnapshot) -> Instance | None:
+        one = instance(snapshot.hosts["tutor"], component)
+        return one if one is not None and one.state is state and word in one.reason else None
+
+    return seen
 
 
 async def test_a_tutor_project_is_shown_as_docker_tells_it(
@@ -77,12 +92,15 @@ async def test_a_tutor_project_is_shown_as_docker_tells_it(
         told = await asyncio.to_thread(tutor.inspect, "tutor_local-lms-1")
         assert (lms.identity.invocation, lms.identity.pid) == (told["Id"], told["State"]["Pid"])
         assert lms.word == "running (healthy)"
-        shown = instance(host, "lms")
-        assert shown is not None
-        assert shown.state is State.UP
+        shown, _ = await until(engine, judged("lms", State.UP), within=20, what="its heartbeat")
         assert shown.units == ("docker/tutor_local:lms",)
         assert shown.pids == (lms.identity.pid,)
         assert "running (healthy)" in shown.reason
+        (answer,) = [e for e in shown.evidence if e.source == "health"]
+        assert answer.text.startswith(
+            "heartbeat in tutor_local:lms: /heartbeat answers 200, modulestore, sql"
+        )
+        host = engine.snapshot.hosts["tutor"]
         worker, mysql, redis = (instance(host, c) for c in ("edxapp_worker", "mysql", "redis"))
         assert worker is not None
         assert worker.state is State.UP
@@ -98,6 +116,32 @@ async def test_a_tutor_project_is_shown_as_docker_tells_it(
         assert capabilities.route.endswith("as good as root")
         steps = await check_host(engine, engine.inventory, host, 10.0)
         assert [(f.state, f.remedy) for f in steps if f.subject == "docker"] == [(State.UP, "")]
+
+
+async def test_a_container_is_asked_at_its_own_address(
+    tutor: Dockerd, module_lab: Lab, tmp_path: Path
+) -> None:
+    """Nothing else says how it is: no health check of its own, and no port of the host."""
+    await asyncio.to_thread(tutor.run, "cms", SERVE)
+    address = (await asyncio.to_thread(tutor.inspect, "tutor_local-cms-1"))["NetworkSettings"]["IPAddress"]
+    spoil = f"OUTPUT -d {address} -p tcp --dport 8000 -j DROP"
+    async with watched(tutor, module_lab, tmp_path) as engine:
+        await until(engine, judged("cms", State.UP), within=20, what="well by its heartbeat")
+        broken = '{"sql": {"status": false, "message": "gone away"}}'
+        change = "docker exec -i tutor_local-cms-1 busybox tee /tmp/heartbeat"
+        await tutor.host.ash(f"echo '{broken}' | {change}")
+        bad, _ = await until(engine, judged("cms", State.DEGRADED, "sql false"), within=30, what="sql false")
+        assert "its database does not answer it (gone away); look at the database" in bad.reason
+        await tutor.host.ash(f"iptables -I {spoil}")
+        try:
+            lost, _ = await until(engine, judged("cms", State.UNKNOWN), within=60, what="not reached")
+            assert "heartbeat in tutor_local:cms: can't be asked from its host" in lost.reason
+        finally:
+            await tutor.host.ash(f"iptables -D {spoil}")
+        await until(engine, judged("cms", State.DEGRADED, "sql false"), within=60, what="reached again")
+        await tutor.host.ash("docker exec tutor_local-cms-1 busybox killall httpd")
+        dead, _ = await until(engine, judged("cms", State.DOWN), within=30, what="nothing listens")
+        assert dead.reason.endswith(f"nothing listens on {address}:8000, inside its container")
 
 
 async def test_what_happens_to_a_container_is_seen_by_events(
@@ -132,9 +176,7 @@ async def test_what_happens_to_a_container_is_seen_by_events(
 async def test_a_plan_restarts_stops_and_starts_a_container(
     tutor: Dockerd, module_lab: Lab, tmp_path: Path
 ) -> None:
-    await asyncio.to_thread(
-        tutor.run, "forum", SERVE, "--restart=unless-stopped", "--health-cmd=true", "--health-interval=1s"
-    )
+    await asyncio.to_thread(tutor.run, "forum", SERVE.replace("8000", "4567"), "--restart=unless-stopped")
     async with watched(tutor, module_lab, tmp_path) as engine:
         await until(engine, found("tutor_local:forum", UnitHealth.RUNNING), within=20, what="forum healthy")
         with pytest.raises(UsageError, match="nothing in its container reloads it"):
@@ -142,7 +184,9 @@ async def test_a_plan_restarts_stops_and_starts_a_container(
         plan = await engine.draft(Verb.RESTART, "forum@tutor")
         assert plan.steps[0].command == "docker restart tutor_local-forum-1"
         events = await run(engine, plan)
-        assert {e.gate.level for e in events if e.gate and e.gate.passed} == {GateLevel.L0}
+        assert {e.gate.level for e in events if e.gate and e.gate.passed} == {GateLevel.L0, GateLevel.L2}
+        told = [e.gate.evidence for e in events if e.gate and e.gate.level is GateLevel.L2 and e.gate.passed]
+        assert told[-1].startswith("heartbeat in tutor_local:forum: /heartbeat answers 200")
         state = (await asyncio.to_thread(tutor.inspect, "tutor_local-forum-1"))["State"]
         assert (state["Status"], state["Pid"] != plan.steps[0].before.pid) == ("running", True)
         await run(engine, await engine.draft(Verb.STOP, "forum@tutor"))

@@ -11,6 +11,7 @@ NAMES = (
     "link_loss",
     "discovery",
     "probe_cost",
+    "health_cost",
     "console_idle",
     "first_frame",
     "demo_start",

@@ -53,6 +53,8 @@ def answer(command: dict[str, Any]) -> dict[str, Any]:
             "process": "mongod",
             "pid": os.getpid(),
             "uptime": time.time() - STARTED,
+            "globalLock": {"currentQueue": {"total": 0, "readers": 0, "writers": 0}},
+            "connections": {"current": 3, "available": 51197},
             "ok": 1.0,
         }
     return {"ok": 0.0, "errmsg": f"no such command: '{name}'", "code": 59, "codeName": "CommandNotFound"}

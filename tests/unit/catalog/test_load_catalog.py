@@ -118,7 +118,7 @@ def test_a_built_in_component_is_overridden_key_by_key(tmp_path: Path) -> None:
         (GOOD + "depends: [mysq]\n", ":7: depends[1]: there is no component 'mysq'; did you mean 'mysql'?"),
         (
             GOOD + "health:\n  - {name: x, kind: httpx}\n",
-            ":8: health[1].kind: found 'httpx', expected 'http', 'tcp'",
+            ":8: health[1].kind: found 'httpx', expected 'http', 'nginx'",
         ),
         (GOOD + "health:\n  - {name: x, kind: http}\n", ":8: health[1]: a check of kind http needs port"),
         (

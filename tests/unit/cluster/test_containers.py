@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from edxconsole.cluster.containers import contained
-from edxconsole.cluster.model import HostSnapshot, Instance, State
+from edxconsole.cluster.model import Age, Evidence, HostSnapshot, Instance, State
 from edxconsole.cluster.store import HostStore
 from edxconsole.cluster.units import ContainerFacts, Identity, Unit, UnitHealth
 from tests.unit.cluster.frames_for_tests import (
@@ -58,16 +58,36 @@ def of(made: HostStore, component: str = "lms") -> Instance | None:
     return next((i for i in shown(made).instances if i.component == component), None)
 
 
+def answered(made: HostStore, state: State, text: str, where: str = "tutor_local:lms") -> HostStore:
+    made.set_health("lms", f"heartbeat in {where}", Evidence("health", text, state, Age(T0, 1.0)))
+    return made
+
+
 def test_a_container_is_an_instance_though_its_ports_and_workers_are_not_the_hosts() -> None:
     made = tutor(unit("lms"))
     lms = of(made)
     assert lms is not None
-    assert lms.state is State.UNKNOWN
+    assert (lms.state, lms.reason) == (State.UNKNOWN, "heartbeat in tutor_local:lms not checked yet")
     assert lms.units == ("docker/tutor_local:lms",)
     assert (lms.pids, lms.ports, lms.workers_expected, lms.workers_found) == ((70,), (), None, None)
-    assert "not asked how it is: its ports are inside its container" in lms.reason
-    assert [e.source for e in lms.evidence] == ["docker"]
+    assert [e.source for e in lms.evidence] == ["docker", "health"]
     assert contained(shown(made), lms)
+
+
+@pytest.mark.parametrize("state", [State.UP, State.DEGRADED, State.DOWN, State.UNKNOWN])
+def test_a_container_is_what_it_answers(state: State) -> None:
+    lms = of(answered(tutor(unit("lms")), state, "heartbeat in tutor_local:lms: so it is"))
+    assert lms is not None
+    assert lms.state is state
+    assert [(e.source, e.state) for e in lms.evidence] == [("docker", State.UP), ("health", state)]
+
+
+def test_each_of_several_containers_is_asked_and_one_that_is_not_well_shows() -> None:
+    made = tutor(unit("lms"), replace(unit("lms"), name="tutor_local:lms-2"))
+    answered(made, State.UP, "fine")
+    lms = of(answered(made, State.DEGRADED, "sql false", "tutor_local:lms-2"))
+    assert lms is not None
+    assert (lms.state, lms.reason) == (State.DEGRADED, "sql false")
 
 
 @pytest.mark.parametrize(
@@ -86,9 +106,15 @@ def test_what_docker_says_is_what_it_is(health: UnitHealth, state: State) -> Non
 
 
 def test_a_container_that_checks_itself_is_up_while_it_is_well() -> None:
-    lms = of(tutor(replace(unit("lms"), word="running (healthy)")))
+    """What can't be asked from its host is asked by Docker; what can be asked must answer as well."""
+    well = replace(unit("lms"), word="running (healthy)")
+    lms = of(answered(tutor(well), State.UNKNOWN, "heartbeat in tutor_local:lms: can't be asked"))
     assert lms is not None
     assert (lms.state, lms.reason) == (State.UP, "tutor_local:lms running (healthy), pid 70")
+    assert lms.evidence[-1].text.startswith("well by its container's own check; heartbeat")
+    lms = of(answered(tutor(well), State.DEGRADED, "heartbeat in tutor_local:lms: sql false"))
+    assert lms is not None
+    assert lms.state is State.DEGRADED
 
 
 def test_what_has_no_check_is_up_on_the_word_of_docker() -> None:
@@ -108,8 +134,7 @@ def test_one_of_several_down_is_degraded() -> None:
 def test_a_stopped_project_beside_one_that_runs_does_not_count() -> None:
     lms = of(tutor(unit("lms", UnitHealth.STOPPED, project="tutor_dev"), unit("lms")))
     assert lms is not None
-    assert lms.state is State.UNKNOWN
-    assert "tutor_local:lms running" in lms.reason
+    assert "tutor_local:lms running" in lms.evidence[0].text
     alone = of(tutor(unit("lms", UnitHealth.STOPPED, project="tutor_dev")))
     assert alone is not None
     assert alone.state is State.DOWN

@@ -3,74 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import struct
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edxconsole.catalog.model import HealthSpec
-from edxconsole.cluster.model import Evidence, HostSnapshot, Link, Listener, State
+from edxconsole.cluster.checks import Check
+from edxconsole.cluster.model import State
 from edxconsole.health import checks
+from edxconsole.health.bson import read_document
 from edxconsole.health.checks import run_check
-from edxconsole.health.databases import read_document
 from edxconsole.health.endpoints import endpoint_for
 from edxconsole.inventory.model import Host
 from edxconsole.transport.base import TcpEndpoint
 from edxconsole.transport.local_transport import LocalTransport
-
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def snapshot(*ports: int, address: str = "127.0.0.1", component: str = "x") -> HostSnapshot:
-    rows = tuple(Listener("tcp", address, p, "root", 5, "owner", "x", component) for p in ports)
-    return HostSnapshot(name="h", version=1, link=Link.LIVE, reason="", since=0.0, listeners=rows)
-
-
-async def ask(kind: Any, serve: Serve, *, listening: bool = True, **spec: Any) -> Evidence:
-    """The evidence of one check of a service that does `serve` with each client."""
-
-    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await serve(reader, writer)
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(client, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    transport = LocalTransport(Host(name="h", transport="local"))
-    await transport.connect()
-    try:
-        host = snapshot(port) if listening else snapshot()
-        return await run_check(transport, host, "x", HealthSpec(name="check", kind=kind, port=port, **spec))
-    finally:
-        await transport.close()
-        server.close()
-        await server.wait_closed()
-
-
-def says(data: bytes, until: bytes = b"") -> Serve:
-    """Reads up to `until`, then says `data`."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if until:
-            await reader.readuntil(until)
-        writer.write(data)
-        await writer.drain()
-
-    return serve
-
-
-def http(status: int, body: object = "", *, chunked: bool = False) -> Serve:
-    text = (body if isinstance(body, str) else json.dumps(body)).encode()
-    head = f"HTTP/1.1 {status} Whatever\r\n"
-    if chunked:
-        data = f"{head}Transfer-Encoding: chunked\r\n\r\n{len(text):x}\r\n".encode() + text + b"\r\n0\r\n\r\n"
-    else:
-        data = f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
-    return says(data, b"\r\n\r\n")
-
+from tests.unit.health.serving import Serve, ask, http, says, snapshot
 
 HEARTBEAT = {"modulestore": {"status": True, "message": "OK"}, "sql": {"status": True, "message": "OK"}}
 
@@ -87,6 +37,7 @@ async def test_a_good_heartbeat_is_up(chunked: bool) -> None:
     [
         (HEARTBEAT | {"sql": {"status": False, "message": "gone"}}, "sql"),
         ({"split": True, "SQL": False}, "SQL"),
+        ({"split": True, "SQL": '(2003, "Can\'t connect")'}, "SQL"),
         ({"OK": False, "check": "es"}, "es"),
         (
             {"overall_status": "UNAVAILABLE", "detailed_status": {"database_status": "UNAVAILABLE"}},
@@ -97,7 +48,8 @@ async def test_a_good_heartbeat_is_up(chunked: bool) -> None:
 async def test_a_bad_heartbeat_says_which_part(body: object, part: str) -> None:
     found = await ask("http", http(503, body), path="/heartbeat")
     assert found.state is State.DEGRADED
-    assert found.text.startswith(f"check: /heartbeat answers 503: {part} false")
+    assert found.text.startswith(f"check: /heartbeat answers 503: {part} false: its ")
+    assert "; look at " in found.text
 
 
 async def test_an_unexpected_status_is_degraded() -> None:
@@ -126,7 +78,7 @@ async def test_nginx_is_up_though_what_is_behind_it_is_not(status: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "answer", "state", "words"),
     [
-        ("memcached", b"VERSION 1.6.18\r\n", State.UP, "memcached 1.6.18 answers"),
+        ("memcached", b"STAT version 1.6.18\r\nEND\r\n", State.UP, "memcached 1.6.18 answers"),
         ("memcached", b"ERROR\r\n", State.DEGRADED, "answers `ERROR`"),
         ("redis", b"+PONG\r\n", State.UP, "PONG"),
         ("redis", b"-NOAUTH Authentication required.\r\n", State.UP, "password"),
@@ -162,12 +114,15 @@ async def test_amqp_greets_with_its_product() -> None:
     assert (found.state, "wants AMQP 1-0-0" in found.text) == (State.DEGRADED, True)
 
 
-def bson(**values: float | bool | str) -> bytes:
+def bson(**values: float | bool | str | bytes) -> bytes:
+    """Bytes are a document in it."""
     parts = b""
     for name, value in values.items():
         key = name.encode() + b"\0"
         if isinstance(value, bool):
             parts += b"\x08" + key + bytes([value])
+        elif isinstance(value, bytes):
+            parts += b"\x03" + key + value
         elif isinstance(value, str):
             parts += b"\x02" + key + struct.pack("<i", len(value) + 1) + value.encode() + b"\0"
         else:
@@ -175,13 +130,21 @@ def bson(**values: float | bool | str) -> bytes:
     return struct.pack("<i", len(parts) + 5) + parts + b"\0"
 
 
-def mongod(document: bytes) -> Serve:
+def mongod(*documents: bytes, modern: bool = True) -> Serve:
+    """A stand-in (no real one can be installed here): isMaster by OP_QUERY, then whatever came by its kind.
+
+    Not `modern`: it hangs up on OP_MSG, as MongoDB before 3.6 does.
+    """
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.read(16):
-            length, ident, _, _ = struct.unpack("<iiii", head)
+        for document in documents:
+            length, ident, _, op = struct.unpack("<iiii", await reader.readexactly(16))
             await reader.readexactly(length - 16)
-            body = struct.pack("<iB", 0, 0) + document
-            writer.write(struct.pack("<iiii", 16 + len(body), 1, ident, 2013) + body)
+            if op == 2013 and not modern:
+                return
+            before = struct.pack("<iB", 0, 0) if op == 2013 else struct.pack("<iqii", 8, 0, 0, 1)
+            body = before + document
+            writer.write(struct.pack("<iiii", 16 + len(body), 1, ident, 2013 if op == 2013 else 1) + body)
 
     return serve
 
@@ -196,9 +159,38 @@ def mongod(document: bytes) -> Serve:
     ],
 )
 async def test_mongodb_says_what_it_is(document: bytes, state: State, words: str) -> None:
-    found = await ask("mongodb", mongod(document))
-    assert found.state is state
-    assert words in found.text
+    for modern in (True, False):
+        found = await ask("mongodb", mongod(document, modern=modern))
+        assert found.state is state
+        assert words in found.text
+
+
+def status(queued: float = 0, current: float = 10, left: float = 90) -> bytes:
+    lock = bson(currentQueue=bson(total=float(queued), readers=0.0))
+    connections = bson(current=float(current), available=float(left))
+    return bson(host="data", globalLock=lock, connections=connections, ok=1.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "words"),
+    [
+        (status(), State.UP, "nobody waits long"),
+        (status(queued=25), State.DEGRADED, "over 20 operations wait for a lock"),
+        (status(current=95, left=5), State.DEGRADED, "95 of 100 connections are used"),
+        (
+            bson(code=13.0, errmsg="command serverStatus requires authentication", ok=0.0),
+            State.UNKNOWN,
+            "login",
+        ),
+        (bson(errmsg="not authorized on admin to execute", ok=0.0), State.UNKNOWN, "login"),
+        (bson(ok=1.0), State.UNKNOWN, "does not say"),
+    ],
+)
+@pytest.mark.parametrize("modern", [True, False])
+async def test_mongodb_says_who_waits(answer: bytes, state: State, words: str, modern: bool) -> None:
+    hello = bson(ismaster=True, maxWireVersion=17.0 if modern else 4.0, ok=1.0)
+    found = await ask("mongodb-status", mongod(hello, answer, modern=modern))
+    assert (found.state, words in found.text) == (state, True), found
 
 
 @pytest.mark.parametrize("kind", sorted(checks._CHECKS.keys() - {"tcp"}))
@@ -227,7 +219,9 @@ async def test_a_refusal_is_down_only_where_nothing_listens(listening: bool, sta
     transport = LocalTransport(Host(name="h", transport="local"))
     await transport.connect()
     host = snapshot(1) if listening else snapshot()
-    found = await run_check(transport, host, "x", HealthSpec(name="check", kind="tcp", port=1))
+    found = await run_check(
+        transport, host, "x", Check("check", HealthSpec(name="check", kind="tcp", port=1))
+    )
     assert found.state is state
     await transport.close()
 
@@ -247,9 +241,31 @@ def test_nginx_is_asked_on_a_plain_port_of_its_own() -> None:
     assert endpoint_for(snapshot(80, component="other"), "x", spec) == (None, False)
 
 
+def nested(depth: int) -> bytes:
+    return bson(a=nested(depth - 1)) if depth else bson(a=1.0)
+
+
 @pytest.mark.parametrize(
-    "data", [b"", b"\x05", b"\xff\xff\xff\x7f\x01a\0", bson(a=1.0)[:-4], b"\x09\0\0\0\x55a\0\0\0"]
+    "data",
+    [
+        b"",
+        b"\x05",
+        b"\xff\xff\xff\x7f\x01a\0",
+        bson(a=1.0)[:-4],
+        b"\x09\0\0\0\x55a\0\0\0",
+        b"\x20\0\0\0\x02a\0\xf5\xff\xff\xff" + bytes(20),
+        nested(9),
+    ],
 )
 def test_broken_bson_is_an_error_of_one_kind(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"BSON|found"):
         read_document(data)
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=40).map(lambda d: b"\x40\0\0\0" + d))
+def test_any_bytes_are_bson_or_a_value_error(data: bytes) -> None:
+    try:
+        found = read_document(data)
+    except ValueError:
+        return
+    assert isinstance(found, dict)

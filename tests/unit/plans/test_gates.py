@@ -86,7 +86,7 @@ class Port:
     def transport(self, host: str) -> Transport:
         raise AssertionError("gates run no commands")
 
-    async def check_health(self, host: str, component: str) -> tuple[Evidence, ...]:
+    async def check_health(self, host: str, component: str, *, container: str = "") -> tuple[Evidence, ...]:
         return self.answers
 
 
@@ -204,3 +204,11 @@ async def test_ports_that_must_come_back_are_the_catalogs_when_none_was_held() -
     assert before_act(host([], []), step(Verb.START, Identity()), unit(None), LMS).ports == {8000}
     inside = replace(unit(None), manager="docker")
     assert before_act(host([], []), step(Verb.START, Identity()), inside, LMS).ports == frozenset()
+
+
+async def test_what_can_not_be_asked_yet_has_not_passed() -> None:
+    """Just after an act nothing of it may be seen to run: no answer is no good answer."""
+    port = Port(host([process(20)], [listener(8000, 20)]), unit(20))
+    results, _ = await try_gates(port, step(Verb.RESTART, OLD), BEFORE)
+    assert (results[-1].level, results[-1].passed) == (GateLevel.L2, False)
+    assert "nothing of it is seen to run yet" in results[-1].evidence

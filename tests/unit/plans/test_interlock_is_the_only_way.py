@@ -20,6 +20,9 @@ MAY_RUN_COMMANDS = {
     "edxconsole/plans/syslog.py": "logger(1), from within the interlock",
     "edxconsole/plans/runner.py": "preflight checks of the catalog, such as nginx -t",
     "edxconsole/inspect/sight.py": "what inspect/reads.py lists; tests/unit/inspect/test_reads.py holds it",
+    "edxconsole/health/rabbitmq.py": "head(1) of two configuration files, before GET /api/queues",
+    "edxconsole/health/mysql_login.py": "mysql(1) with one fixed line of SELECT 1 and SHOW",
+    "edxconsole/health/files.py": "stat(1) of one path; tests/unit/health/test_files.py holds it",
     "edxconsole/commands/checking.py": "what can be reached and what sudo allows (sudo -n -l)",
 }
 """Who may run a command on a host at all, and why. Anything else is a way round the interlock."""

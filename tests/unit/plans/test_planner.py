@@ -209,7 +209,8 @@ def test_in_a_container_nothing_of_the_host_is_asked(catalog: Catalog) -> None:
     tutor = host("tutor", [replace(unit("tutor_local:lms", manager="docker"), aliases=("lms",)), nginx])
     (step,) = plan(catalog, "lms@tutor", Verb.RESTART, tutor).steps
     assert (step.manager, step.unit, step.method) == ("docker", "tutor_local:lms", "manager")
-    assert [gate.level for gate in step.gates] == [GateLevel.L0], "its ports are not the host's"
+    assert [gate.level for gate in step.gates] == [GateLevel.L0, GateLevel.L2], "its ports are not the host's"
+    assert step.gates[1].text == "it answers: heartbeat"
     assert plan(catalog, "nginx@tutor", Verb.RESTART, tutor).steps[0].preflight == ()
     with pytest.raises(UsageError, match="tutor_local:nginx can't reload: nothing in its container"):
         plan(catalog, "nginx@tutor", Verb.RELOAD, tutor)

@@ -1,0 +1,203 @@
+"""Health checks on the cluster's real nginx and Redis: maintenance, certificates, tasks that wait."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from edxconsole.cluster.model import ClusterSnapshot, Evidence, State
+from edxconsole.engine import Engine
+from edxconsole.health import watcher
+from tests.lab.cluster import NEEDS, NEEDS_FULL, LabCluster
+from tests.lab.watching import instance, until, watching
+
+pytestmark = [
+    pytest.mark.hosts,
+    pytest.mark.root,
+    pytest.mark.needs(*NEEDS, "openssl"),
+    pytest.mark.timeout(240),
+]
+
+FLAG = "/edx/var/nginx/server-static/maintenance_heartbeat.txt"
+SITE = "/etc/nginx/sites-enabled/tls-of-a-test"
+SOON = 60.0
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every check twenty times as often as the catalog says: some are asked once a minute."""
+    monkeypatch.setattr(watcher, "SPREAD", (0.04, 0.06))
+
+
+def said(host: str, component: str, word: str, state: State) -> Callable[[ClusterSnapshot], Evidence | None]:
+    """Finds evidence of a health check in a state, whose text has a word."""
+
+    def seen(snapshot: ClusterSnapshot) -> Evidence | None:
+        one = instance(snapshot.hosts[host], component)
+        told = one.evidence if one is not None else ()
+        return next((e for e in told if e.source == "health" and e.state is state and word in e.text), None)
+
+    return seen
+
+
+@asynccontextmanager
+async def watched(cluster: LabCluster, directory: Path) -> AsyncIterator[Engine]:
+    async with watching(cluster.inventory(), directory) as engine:
+        yield engine
+
+
+async def test_a_maintenance_file_is_warned_of(cluster: LabCluster, tmp_path: Path) -> None:
+    await cluster.web.ash(f"mkdir -p $(dirname {FLAG}); touch {FLAG}")
+    try:
+        async with watched(cluster, tmp_path) as engine:
+            found, _ = await until(
+                engine, said("web", "nginx", FLAG, State.DEGRADED), within=30, what="maintenance"
+            )
+            assert "load balancers keep this host" in found.text
+            nginx = instance(engine.snapshot.hosts["web"], "nginx")
+            assert nginx is not None
+            assert nginx.state is State.DEGRADED
+            await cluster.web.ash(f"rm {FLAG}")
+            await until(engine, said("web", "nginx", f"no {FLAG}", State.UP), within=SOON, what="it is over")
+    finally:
+        await cluster.web.ash(f"rm -f {FLAG}")
+
+
+async def test_the_certificate_that_nginx_shows_is_judged(cluster: LabCluster, tmp_path: Path) -> None:
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=lms.lab"
+    files = "-keyout /etc/nginx/tls.key -out /etc/nginx/tls.pem"
+    site = "server { listen 48000 ssl; ssl_certificate tls.pem; ssl_certificate_key tls.key; return 204; }"
+    await cluster.web.ash(f"{make} {files} -days 10 2>/dev/null; echo '{site}' >{SITE}; nginx -s reload")
+    try:
+        async with watched(cluster, tmp_path) as engine:
+            found, _ = await until(
+                engine, said("web", "nginx", "expires in", State.DEGRADED), within=30, what="certificate"
+            )
+            assert found.text.startswith("certificate: the certificate of CN=lms.lab expires in 9 days, on ")
+            assert found.every == 900
+            others = [e for e in nginx_of(engine) if e.text.startswith("answers: ")]
+            assert [e.state for e in others] == [State.UP], "the rest of it is asked as ever"
+    finally:
+        await cluster.web.ash(f"rm {SITE} /etc/nginx/tls.key /etc/nginx/tls.pem; nginx -s reload")
+
+
+def nginx_of(engine: Engine) -> tuple[Evidence, ...]:
+    found = instance(engine.snapshot.hosts["web"], "nginx")
+    return found.evidence if found is not None else ()
+
+
+async def test_tasks_that_wait_for_nobody_are_a_problem(cluster: LabCluster, tmp_path: Path) -> None:
+    """What BRPOP does here is what an idle worker of Celery does."""
+    push = "for i in $(seq 25); do echo LPUSH edx.lms.core.high task; done | redis-cli -n 2 >/dev/null"
+    await cluster.data.ash(push)
+    try:
+        async with watched(cluster, tmp_path) as engine:
+            found, _ = await until(
+                engine, said("data", "redis", "nobody takes them", State.DEGRADED), within=30, what="backlog"
+            )
+            assert "over 20 in edx.lms.core.high" in found.text
+            cluster.data.spawn("redis-cli -n 2 BRPOP some.other.queue 0")
+            await until(
+                engine, said("data", "redis", "workers take them", State.UP), within=SOON, what="one takes"
+            )
+            await cluster.data.ash("redis-cli -n 2 DEL edx.lms.core.high")
+            await until(engine, said("data", "redis", "no task waits", State.UP), within=SOON, what="none")
+    finally:
+        await cluster.data.ash(
+            "redis-cli -n 2 DEL edx.lms.core.high; redis-cli -n 2 LPUSH some.other.queue x"
+        )
+
+
+async def test_memcached_says_how_it_does(cluster: LabCluster, tmp_path: Path) -> None:
+    async with watched(cluster, tmp_path) as engine:
+        found, _ = await until(
+            engine, said("data", "memcached", "memcached 1.", State.UP), within=30, what="memcached"
+        )
+        assert found.text.startswith("stats: memcached 1.")
+        assert " answers" in found.text
+
+
+async def test_mysql_is_asked_more_where_the_login_user_may(cluster: LabCluster, tmp_path: Path) -> None:
+    """The real MariaDB, with a user of its own; its password is in ~/.my.cnf and nowhere else."""
+    home = (await cluster.data.ash(f"getent passwd {cluster.data.user} | cut -d: -f6")).strip()
+    await cluster.data.ash("mysql -e \"CREATE USER watcher@localhost IDENTIFIED BY 'hunter2'\"")
+    try:
+        async with watched(cluster, tmp_path) as engine:
+            hidden, _ = await until(
+                engine, said("data", "mysql", "has no ~/.my.cnf", State.UNKNOWN), within=30, what="no login"
+            )
+            assert "only its greeting is known" in hidden.text
+            mysql = instance(engine.snapshot.hosts["data"], "mysql")
+            assert mysql is not None
+            assert mysql.state is State.UP, "that it greets was seen by another check"
+            login = "[client]\\nuser=watcher\\npassword=hunter2\\n"
+            mine = f"chown {cluster.data.user} {home}/.my.cnf; chmod 600 {home}/.my.cnf"
+            await cluster.data.ash(f"printf '{login}' >{home}/.my.cnf; {mine}")
+            told, _ = await until(
+                engine, said("data", "mysql", "answers SELECT 1", State.UP), within=SOON, what="SELECT 1"
+            )
+            assert " connections are used" in told.text
+            assert "hunter2" not in repr(engine.snapshot)
+            await cluster.data.ash('mysql -e "SET GLOBAL max_connections = 10"')
+            for _ in range(9):
+                cluster.data.spawn("mysql -e 'SELECT SLEEP(200)'")
+            full, _ = await until(
+                engine, said("data", "mysql", "of 10 connections", State.DEGRADED), within=SOON, what="full"
+            )
+            assert "Too many connections" in full.text
+    finally:
+        await cluster.data.ash(
+            f"rm -f {home}/.my.cnf; kills=$(mysql -N -e \"SELECT CONCAT('KILL ', id, ';') FROM"
+            " information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'\");"
+            ' mysql -e "$kills SET GLOBAL max_connections = 151; DROP USER watcher@localhost"'
+        )
+
+
+async def test_the_stand_in_of_mongod_says_who_waits(cluster: LabCluster, tmp_path: Path) -> None:
+    async with watched(cluster, tmp_path) as engine:
+        await until(
+            engine, said("data", "mongodb", "nobody waits long", State.UP), within=30, what="its locks"
+        )
+
+
+@pytest.mark.needs(*NEEDS_FULL)
+async def test_messages_that_wait_for_nobody_are_a_problem(full_cluster: LabCluster, tmp_path: Path) -> None:
+    """A real RabbitMQ, asked by its management API with the user of its configuration."""
+    api = "curl -sfu celery:celery http://127.0.0.1:15672/api"
+    body = '{"properties": {}, "routing_key": "left.over", "payload": "x", "payload_encoding": "string"}'
+    await full_cluster.data.ash(
+        f"{api}/queues/%2F/left.over -X PUT -H content-type:application/json -d '{{}}'"
+    )
+    await full_cluster.data.ash(f"{api}/exchanges/%2F/amq.default/publish -X POST -d '{body}'")
+    try:
+        async with watched(full_cluster, tmp_path) as engine:
+            found, _ = await until(
+                engine,
+                said("data", "rabbitmq", "1 in left.over", State.DEGRADED),
+                within=60,
+                what="a message",
+            )
+            assert "nobody takes them" in found.text
+            assert found.every == 30
+            rabbit = instance(engine.snapshot.hosts["data"], "rabbitmq")
+            assert rabbit is not None
+            assert "celery:celery" not in repr(rabbit)
+            await full_cluster.data.ash(f"{api}/queues/%2F/left.over -X DELETE")
+            await until(
+                engine, said("data", "rabbitmq", "nothing waits", State.UP), within=SOON, what="it is gone"
+            )
+            await full_cluster.data.ash("chmod 600 /etc/rabbitmq/rabbitmq.conf")
+            hidden, _ = await until(
+                engine, said("data", "rabbitmq", "may not be read", State.UNKNOWN), within=SOON, what="hidden"
+            )
+            assert "`edxconsole inspect rabbitmq`" in hidden.text
+            rabbit = instance(engine.snapshot.hosts["data"], "rabbitmq")
+            assert rabbit is not None
+            assert rabbit.state is State.UP, "that it answers was seen by another check"
+    finally:
+        await full_cluster.data.ash(
+            f"chmod 644 /etc/rabbitmq/rabbitmq.conf; {api}/queues/%2F/left.over -X DELETE || true"
+        )
