@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 
 from edxconsole.errors import ConnectionLost, ServiceError, ServiceUnavailable, TransportError
 from edxconsole.inspect.edxapp_config import parse_config
+from edxconsole.inspect.edxapp_files import VARIANTS
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
 
-EDXAPP = (("/edx/etc/lms.yml",), ("/edx/etc/studio.yml",))
+EDXAPP = tuple((variant.usual,) for variant in VARIANTS.values())
 """Juniper and later"""
-EDXAPP_OLD = (
-    ("/edx/app/edxapp/lms.env.json", "/edx/app/edxapp/lms.auth.json"),
-    ("/edx/app/edxapp/cms.env.json", "/edx/app/edxapp/cms.auth.json"),
-)
+EDXAPP_OLD = tuple(variant.old for variant in VARIANTS.values())
 """before; later they are still written, and nobody reads them (domain.md section 8)"""
 READER = "www-data"
 """who runs the applications, and may read their files"""

@@ -6,7 +6,6 @@ Tutor's configuration, and only Docker knows at which address of its network a n
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,12 +15,11 @@ from edxconsole.cluster.units import CONTAINERS, Unit
 from edxconsole.errors import ServiceFault
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
-from edxconsole.inspect.web_api import Json, WebApi, at, web_api, words
+from edxconsole.inspect.web_api import WebApi, at, web_api, words
 from edxconsole.services.docker_client import SOCKET
-from edxconsole.services.docker_units import container_id, places_of
+from edxconsole.services.docker_units import address_of, container_id, places_of
 
 MAX_CONTAINERS = 30
-MAX_NETWORKS = 20
 WORKING_DIR = "com.docker.compose.project.working_dir"
 _ENV = re.compile(r"(/[\w.@/ -]{1,300})/env/(?:local|dev)")
 """where Tutor's compose files lie: the directory above is its root"""
@@ -89,17 +87,3 @@ async def _with(api: WebApi, project: Project, unit: Unit) -> Project:
         addresses={**project.addresses, **({places[0].service: address} if address and runs else {})},
         hostnames={**project.hostnames, **({pid: hostname} if runs and isinstance(pid, int) else {})},
     )
-
-
-def address_of(told: Json) -> str:
-    """Its first address of any network, the host's own where it shares that; "" where it has none."""
-    if at(told, "HostConfig", "NetworkMode") == "host":
-        return "127.0.0.1"
-    networks = at(told, "NetworkSettings", "Networks")
-    for name in sorted(networks)[:MAX_NETWORKS] if isinstance(networks, Mapping) else ():
-        for key in ("IPAddress", "GlobalIPv6Address"):
-            try:
-                return str(ipaddress.ip_address(words(at(networks, name, key))))
-            except ValueError:
-                continue
-    return ""

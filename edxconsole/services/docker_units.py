@@ -139,7 +139,7 @@ def _unit(ident: str, place: Place, told: Json, state: Json) -> Unit:
         log_paths=(f"{CONTAINER_LOG}{place}",),
         aliases=(place.service,),
         container=_facts(ident, told, state, policy),
-        address=_address(told) if runs else "",
+        address=address_of(told) if runs else "",
     )
 
 
@@ -158,8 +158,8 @@ def _facts(ident: str, told: Json, state: Json, policy: str) -> ContainerFacts:
     )
 
 
-def _address(told: Json) -> str:
-    """Where the host reaches it: its first address of any network, the host's own where it shares that."""
+def address_of(told: Json) -> str:
+    """Its first address of any network, the host's own where it shares that; "" where it has none."""
     networks = as_map(as_map(told.get("NetworkSettings")).get("Networks"))
     if text(as_map(told.get("HostConfig")), "NetworkMode") == "host":
         return "127.0.0.1"

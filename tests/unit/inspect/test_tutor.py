@@ -21,7 +21,7 @@ from edxconsole.inspect import tutor
 from edxconsole.inspect.celery import inspect_celery
 from edxconsole.inspect.model import Inspection
 from edxconsole.inspect.registry import INSPECTORS
-from edxconsole.inspect.tutor import address_of
+from edxconsole.services.docker_units import address_of
 from edxconsole.transport.base import UnixEndpoint
 from tests.support.web_api import StandIn
 from tests.unit.inspect.stage import Stage, look, snapshot
