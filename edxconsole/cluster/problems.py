@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from edxconsole.cluster.instances import NOT_YET
+from edxconsole.cluster.judging_health import NOT_YET
 from edxconsole.cluster.levels import DISK_CRITICAL, DISK_FULL, MEMORY_LOW
 from edxconsole.cluster.model import HostSnapshot, HostVitals, Instance, Link, Problem, State
 

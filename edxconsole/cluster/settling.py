@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from edxconsole.catalog.model import Catalog
 from edxconsole.cluster.cluster import Cluster
-from edxconsole.cluster.instances import NOT_YET
+from edxconsole.cluster.judging_health import NOT_YET
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
 from edxconsole.cluster.session import HostSession
 

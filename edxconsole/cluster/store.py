@@ -14,9 +14,11 @@ from types import MappingProxyType
 
 from edxconsole.cluster.attribution import Attribution
 from edxconsole.cluster.calm import CalmVitals, Move, steady
+from edxconsole.cluster.case import Observed
 from edxconsole.cluster.clock import HostClock
 from edxconsole.cluster.cost import ProbeCost
-from edxconsole.cluster.instances import NOT_YET, Observed, compute, in_containers, time_matters
+from edxconsole.cluster.instances import compute, in_containers, time_matters
+from edxconsole.cluster.judging_health import NOT_YET
 from edxconsole.cluster.model import (
     NO_AGES,
     Age,

@@ -30,7 +30,7 @@ from tests.unit.inspect.stage import Stage, look, process, served, sight, snapsh
 
 GOLDEN = Path(__file__).with_name("golden")
 CONFIGURATION = "configuration-c8aa592a7"
-"""rendered by ansible-core 2.19 from the roles edxapp and forum of openedx/configuration at this commit,
+"""rendered by ansible-core from the roles edxapp and forum of openedx/configuration at this commit,
 with their defaults; lms.yml and studio.yml as service_variant_config.yml combines them"""
 TUTOR = "tutor-22.0.3"
 """rendered by `tutor config save`; of the RSA key in config.yml the middle is cut out"""
