@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from edxconsole.cluster.model import Evidence, HostSnapshot, Instance, Process, State
 
 _WORST = (State.DOWN, State.DEGRADED, State.UNKNOWN, State.UP)
+_OF_UP = (State.DOWN, State.DEGRADED, State.UP, State.UNKNOWN)
 
 
 def processes_of(host: HostSnapshot, instance: Instance) -> tuple[Process, ...]:
@@ -29,6 +30,11 @@ def names_of(processes: Iterable[Process]) -> tuple[str, ...]:
 
 
 def health_of(instance: Instance) -> Evidence | None:
-    """The worst that its health checks answered; None when it was not checked."""
+    """What its health checks come to; None when it was not checked.
+
+    The worst of them. Of one that is up, a check that could not be made says less than one that was:
+    the pane below the row tells both.
+    """
     answers = [e for e in instance.evidence if e.source == "health"]
-    return min(answers, key=lambda e: _WORST.index(e.state) if e.state in _WORST else 0, default=None)
+    order = _OF_UP if instance.state is State.UP else _WORST
+    return min(answers, key=lambda e: order.index(e.state) if e.state in order else 0, default=None)
