@@ -13,7 +13,7 @@ SUSPECT = re.compile(r'://|pass|pwd|secret|token|key|private|fernet|signing|lice
                      r'\0-[puwa]', re.I)
 URL = re.compile(r'://[^\s/@\'"]*(?::[^\s\'"]*)?@')
 ASSIGN = re.compile(r'([\w.-]*' + SECRET + r'[\w.-]*)(\s*=\s*)("[^"]*"|\'[^\']*\'|[^\s"\',;&]+)', re.I)
-HARMLESS = re.compile(r'(?:file|path|prefix|function|routing[-_]key|keyserver|pass[-_]?through)', re.I)
+HARMLESS = re.compile(r'(?:(?<!pro)file|path|prefix|function|routing[-_]key|keyserver|pass[-_]?through)', re.I)
 QUOTED = re.compile(r'(["\'][^"\']*' + SECRET + r'[^"\']*["\']\s*:\s*)(["\'])(?:(?!\2).)*\2', re.I)
 HEADER = re.compile(r'((?:authorization|x-[\w-]*(?:key|token))\s*:\s*(?:(?:bearer|basic|token|digest)\s+)?)[^\s"\']+', re.I)
 OPTION = re.compile(r'^--?[\w.-]*' + SECRET + r'[\w.-]*$', re.I)

@@ -37,6 +37,7 @@ def agent() -> dict[str, Any]:
         ["manage.py", "--db-passwd", SECRET],
         ["job", f"AWS_SECRET_ACCESS_KEY={SECRET}"],
         ["job", f"SECRET_KEY={SECRET}"],
+        ["job", f"PROFILE_IMAGE_HASH_SEED={SECRET}"],
         ["job", f"--api-key={SECRET}"],
         ["job", "--access-token", SECRET],
         ["redis-server", "--requirepass", SECRET],
