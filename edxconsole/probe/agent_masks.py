@@ -8,7 +8,7 @@ MASK = u'***'
 SECRET = (r'(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_]?key|private|fernet|signing|license|'
           r'credential|cookie|requirepass|(?:basic|http|master|django)[-_]?auth|auth[-_]?key|access[-_]?key|'
           r'_seed|(?:^|[-_.])key)')
-SUSPECT = re.compile(r'://|pass|pwd|secret|token|key|private|fernet|signing|license|credential|cookie|auth|'
+SUSPECT = re.compile(r'://|pass|pwd|secret|token|key|private|fernet|signing|license|credential|cookie|auth|_seed|'
                      r'(?:^|[\s/\0])(?:mysql|maria|mongo|redis-cli|rabbitmqctl|curl|ldap|supervisorctl|sshpass)|'
                      r'\0-[puwa]', re.I)
 URL = re.compile(r'://[^\s/@\'"]*(?::[^\s\'"]*)?@')
