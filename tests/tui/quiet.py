@@ -16,7 +16,7 @@ from screens.log_screen import LoggingScreen
 _LOOK = 0.001
 _CALM = 4
 """looks in a row at which nothing was pending: a hand-over between tasks takes a turn or two of the loop"""
-_MOST = 5.0
+_MOST = 20.0
 
 
 async def rest(pilot: Pilot[Any]) -> None:
