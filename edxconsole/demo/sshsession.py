@@ -12,10 +12,13 @@ import signal
 import socket
 import struct
 import termios
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncssh
+from asyncssh.forward import SSHForwarder
 
 from edxconsole.demo.door import Door
 
@@ -29,14 +32,35 @@ _INTO_USER = ("nsenter", "--user=/proc/1/ns/user", "--preserve-credentials", "--
 Process = asyncssh.SSHServerProcess[bytes]
 
 
+class _Forwarder(SSHForwarder):
+    """asyncssh's, which leaves a connection open for ever when the service ended its side first."""
+
+    def eof_received(self) -> bool:
+        goes_on = super().eof_received()
+        if not goes_on:
+            asyncio.get_running_loop().call_soon(self.close)
+        return goes_on
+
+
 class _Server(asyncssh.SSHServer):
     """Lets an authenticated operator forward, as sshd does by default."""
 
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
-        return True
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> Awaitable[asyncssh.SSHTCPSession[bytes]]:
+        return _forward(asyncio.get_running_loop().create_connection(_Forwarder, dest_host, dest_port))
 
-    def unix_connection_requested(self, dest_path: str) -> bool:
-        return True
+    def unix_connection_requested(self, dest_path: str) -> Awaitable[asyncssh.SSHUNIXSession[bytes]]:
+        return _forward(asyncio.get_running_loop().create_unix_connection(_Forwarder, dest_path))
+
+
+async def _forward(connecting: Awaitable[tuple[asyncio.Transport, _Forwarder]]) -> Any:
+    """A session of either kind: asyncssh takes its forwarder for both."""
+    try:
+        _, service = await connecting
+    except OSError as error:
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(error)) from None
+    return _Forwarder(service)
 
 
 async def serve(door: Door, gone: int | None, resolvers: ThreadPoolExecutor | None) -> None:
