@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from edxconsole.demo import linux
 from edxconsole.demo.hostinit import BRIDGE, PREFIX, veth_name
@@ -38,6 +38,11 @@ class HostBox:
     spec: HostSpec
     pid: int
     keeper: subprocess.Popen[bytes]
+
+    def __post_init__(self) -> None:
+        # kill(0) and kill(1) would end this process's own group, or the machine.
+        if self.pid < 2:
+            raise ValueError(f"{self.pid} is no host's process")
 
     @property
     def name(self) -> str:
@@ -192,7 +197,7 @@ class Net:
                 full = replace(spec, neighbours={**names, **spec.neighbours})
                 keepers.append((full, self._launch(full)))
             deadline = time.monotonic() + _START_SECONDS
-            boxes = [_wait_ready(spec, keeper, deadline) for spec, keeper in keepers]
+            boxes = [wait_ready(spec, keeper, deadline) for spec, keeper in keepers]
         except BaseException:
             for _, keeper in keepers:
                 keeper.kill()
@@ -241,11 +246,16 @@ def _lean_environment() -> Mapping[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _wait_ready(spec: HostSpec, keeper: subprocess.Popen[bytes], deadline: float) -> HostBox:
+def wait_ready(spec: HostSpec, keeper: subprocess.Popen[bytes], deadline: float) -> HostBox:
+    """The host that a keeper started just now makes, once it runs. `deadline` is of time.monotonic().
+
+    Raises `DemoError` when it does not come to run by then.
+    """
     assert keeper.stdout is not None
-    pid = 0
+    told: dict[str, Any] = {}
     buffer = b""
-    while True:
+    # The host itself says that it is ready, its keeper which pid it has: either may come first.
+    while not {"pid", "ready"} <= told.keys():
         if not select.select([keeper.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
             raise DemoError(f"the host did not start within {_START_SECONDS:.0f} s", host=spec.name)
         chunk = os.read(keeper.stdout.fileno(), 65536)
@@ -256,10 +266,9 @@ def _wait_ready(spec: HostSpec, keeper: subprocess.Popen[bytes], deadline: float
             message = json.loads(line)
             if "error" in message:
                 raise DemoError(f"the host can't be made: {message['error']}", host=spec.name)
-            pid = message.get("pid", pid)
-            if "ready" in message:
-                keeper.stdout.close()
-                return HostBox(spec, pid, keeper)
+            told |= message
+    keeper.stdout.close()
+    return HostBox(spec, told["pid"], keeper)
 
 
 def why_not(mode: Mode) -> str | None:

@@ -20,7 +20,7 @@ from tests.support.terminal import command, descendants, terminal
 
 pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.timeout(150)]
 
-QUICK = 3.0
+QUICK = 6.0
 RESTART = ("restart", "idle@app", "--yes", "--reason", "test")
 
 

@@ -18,7 +18,7 @@ from tests.support.terminal import Ended, Terminal, command, descendants, termin
 pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.timeout(180)]
 
 NO_PYTHON = ["/usr/bin/python*", "/usr/local/bin/python*", "/usr/libexec/platform-python*"]
-QUICK = 3.0
+QUICK = 6.0
 """seconds within which the console is gone after q, whatever its hosts do"""
 
 
