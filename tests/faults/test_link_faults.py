@@ -20,7 +20,7 @@ from tests.lab.watching import until, watching
 
 pytestmark = pytest.mark.hosts
 
-STALE, LOST, BACK = 6.0, 16.0, 10.0
+STALE, LOST, BACK = 12.0, 30.0, 20.0
 """seconds allowed; wanted are 3, 8 and 3"""
 
 GONE = {Link.LOST, Link.BACKOFF, Link.CONNECTING, Link.AUTHENTICATING}
