@@ -32,6 +32,7 @@ NEEDED_BY_MARKER = {
 """marker -> what it implies"""
 
 SHARED_CLUSTERS = {"cluster", "full_cluster", "systemd_host"}
+SHARED_HOSTS = {"module_lab", "running"}
 CLUSTER_TIMEOUT = 180
 """seconds: the first test of a group also boots its cluster"""
 
@@ -69,12 +70,15 @@ def needed(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a cluster run one after the other, in one xdist worker."""
+    """Tests that share a cluster, or the hosts of their module, run one by one in one xdist worker."""
     for item in items:
-        for fixture in SHARED_CLUSTERS.intersection(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for fixture in fixtures & SHARED_CLUSTERS:
             item.add_marker(pytest.mark.xdist_group(fixture))
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(CLUSTER_TIMEOUT))
+        if fixtures & SHARED_HOSTS and not fixtures & SHARED_CLUSTERS:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -20,7 +20,7 @@ from tests.lab.watching import until, watching
 
 pytestmark = pytest.mark.hosts
 
-STALE, LOST, BACK = 6.0, 16.0, 10.0
+STALE, LOST, BACK = 12.0, 30.0, 20.0
 """seconds allowed; wanted are 3, 8 and 3"""
 
 GONE = {Link.LOST, Link.BACKOFF, Link.CONNECTING, Link.AUTHENTICATING}
@@ -55,7 +55,7 @@ async def still_updated(engine: Engine, host: LabHost) -> None:
     await until(
         engine,
         lambda s: s.hosts[host.name].ages["vitals"].seen > before,
-        within=10,
+        within=30,
         what=f"news of {host.name}",
     )
     assert link(engine.snapshot, host) is Link.LIVE
@@ -123,7 +123,7 @@ async def test_a_host_without_power_and_its_return(pair: tuple[Engine, LabHost, 
     await until(
         engine,
         lambda s: any("98765" in p.argv for p in s.hosts["h1"].processes.values()),
-        within=10,
+        within=30,
         what="the sleep",
     )
     await asyncio.to_thread(one.kill)
@@ -136,7 +136,7 @@ async def test_a_host_without_power_and_its_return(pair: tuple[Engine, LabHost, 
     await until(
         engine,
         lambda s: not any("98765" in p.argv for p in s.hosts["h1"].processes.values()),
-        within=5,
+        within=20,
         what="the old process gone",
     )
 
@@ -147,7 +147,7 @@ async def test_a_refused_port_is_said_and_the_rest_is_live(lab: Lab, tmp_path: P
     one.refuse_ssh()
     async with watching(lab.inventory(become=None), tmp_path, settle=0) as engine:
         await until(engine, lambda s: link(s, two) is Link.LIVE, within=30, what="h2 live")
-        await until(engine, lambda s: "refused" in s.hosts["h1"].reason, within=15, what="the refusal")
+        await until(engine, lambda s: "refused" in s.hosts["h1"].reason, within=30, what="the refusal")
         seen = engine.snapshot.hosts["h1"]
         assert seen.link in GONE
         assert seen.reason.count("\n") == 0
@@ -163,7 +163,7 @@ async def test_a_changed_host_key_is_refused_for_good(lab: Lab, tmp_path: Path) 
     lab.known_hosts.write_text(f"{one.address} {stranger}\n{lines[1]}\n")
     async with watching(lab.inventory(become=None), tmp_path, settle=0) as engine:
         await until(engine, lambda s: link(s, two) is Link.LIVE, within=30, what="h2 live")
-        await until(engine, lambda s: link(s, one) is Link.REFUSED, within=15, what="h1 refused")
+        await until(engine, lambda s: link(s, one) is Link.REFUSED, within=30, what="h1 refused")
         assert "key" in engine.snapshot.hosts["h1"].reason
         lab.known_hosts.write_text("\n".join(lines) + "\n")
         engine.reconnect("h1")

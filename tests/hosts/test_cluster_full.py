@@ -52,7 +52,7 @@ async def test_a_stopped_broker_is_down_and_workers_are_still_shown(
             await until(
                 engine,
                 lambda s: (i := instance(s.hosts["data"], "rabbitmq")) and i.state is not State.UP,
-                within=20,
+                within=40,
                 what="rabbitmq not up",
             )
             workers = instance(engine.snapshot.hosts["app1"], "edxapp_worker")

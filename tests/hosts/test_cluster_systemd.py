@@ -36,7 +36,7 @@ def test_it_boots_a_real_systemd(systemd_host: LabHost) -> None:
 async def test_units_are_what_systemctl_says(systemd_host: LabHost, tmp_path: Path) -> None:
     """Every unit the model shows has the state and main process that systemctl shows."""
     async with watching(one_host(systemd_host), tmp_path) as engine:
-        await until(engine, has_units, within=15, what="the systemd units")
+        await until(engine, has_units, within=30, what="the systemd units")
         seen = systemd_units(engine.snapshot)
         true = await asyncio.to_thread(truth.units, systemd_host, list(seen))
         assert {"nginx.service", "memcached.service", "redis-server.service"} <= set(seen)
@@ -48,7 +48,7 @@ async def test_units_are_what_systemctl_says(systemd_host: LabHost, tmp_path: Pa
         await until(
             engine,
             lambda s: (i := instance(s.hosts["sys1"], "nginx")) and i.state is State.UP and 80 in i.ports,
-            within=15,
+            within=30,
             what="nginx up on port 80",
         )
 
@@ -56,7 +56,7 @@ async def test_units_are_what_systemctl_says(systemd_host: LabHost, tmp_path: Pa
 async def test_one_process_belongs_to_one_unit(systemd_host: LabHost, tmp_path: Path) -> None:
     """Otherwise a selector would restart it twice."""
     async with watching(one_host(systemd_host), tmp_path) as engine:
-        await until(engine, has_units, within=15, what="the systemd units")
+        await until(engine, has_units, within=30, what="the systemd units")
         pids = [u.identity.pid for u in systemd_units(engine.snapshot).values() if u.identity.pid]
         assert len(pids) == len(set(pids))
         assert "redis.service" not in systemd_units(engine.snapshot)
@@ -107,13 +107,13 @@ async def test_a_unit_stopped_behind_our_back_is_seen(systemd_host: LabHost, tmp
                 lambda s: (
                     (u := unit(s.hosts["sys1"], "memcached.service")) and u.health is UnitHealth.STOPPED
                 ),
-                within=10,
+                within=30,
                 what="memcached.service stopped",
             )
             await until(
                 engine,
                 lambda s: (i := instance(s.hosts["sys1"], "memcached")) and i.state is State.DOWN,
-                within=10,
+                within=30,
                 what="memcached down",
             )
         finally:
@@ -121,7 +121,7 @@ async def test_a_unit_stopped_behind_our_back_is_seen(systemd_host: LabHost, tmp
         await until(
             engine,
             lambda s: (i := instance(s.hosts["sys1"], "memcached")) and i.state is State.UP,
-            within=15,
+            within=30,
             what="memcached up again",
         )
 
@@ -130,7 +130,7 @@ async def test_a_killed_unit_is_another_when_systemd_started_it_again(
     systemd_host: LabHost, tmp_path: Path
 ) -> None:
     async with watching(one_host(systemd_host), tmp_path) as engine:
-        await until(engine, has_units, within=15, what="the systemd units")
+        await until(engine, has_units, within=30, what="the systemd units")
         before = unit(engine.snapshot.hosts["sys1"], "memcached.service")
         assert before is not None
         await systemd_host.ash("systemctl kill --signal=KILL memcached")
@@ -141,7 +141,7 @@ async def test_a_killed_unit_is_another_when_systemd_started_it_again(
                 and u.health is UnitHealth.RUNNING
                 and u.identity != before.identity
             ),
-            within=15,
+            within=30,
             what="memcached.service running anew",
         )
         after = unit(engine.snapshot.hosts["sys1"], "memcached.service")

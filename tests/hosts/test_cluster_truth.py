@@ -44,7 +44,7 @@ async def test_listeners_are_what_ss_says(cluster: LabCluster, tmp_path: Path) -
             await until(
                 engine,
                 partial(lists, host.name, set(true)),
-                within=5,
+                within=20,
                 what=f"on {host.name} {sorted(true)}, not {sorted(listed(engine.snapshot.hosts[host.name]))}",
             )
             for row in engine.snapshot.hosts[host.name].listeners:
@@ -92,7 +92,7 @@ async def test_sysv_scripts_are_what_service_says(cluster: LabCluster, tmp_path:
             await until(
                 engine,
                 partial(has_scripts, host.name, set(names)),
-                within=15,
+                within=30,
                 what=f"the init scripts of {host.name}",
             )
             seen = {u.name: u for u in engine.snapshot.hosts[host.name].units.values() if u.kind == "sysv"}
@@ -115,7 +115,7 @@ async def test_every_expected_component_is_up(cluster: LabCluster, tmp_path: Pat
                     await until(
                         engine,
                         partial(is_up, name, component),
-                        within=15,
+                        within=30,
                         what=f"{component} up on {name}",
                     )
         lms = instance(engine.snapshot.hosts["app1"], "lms")

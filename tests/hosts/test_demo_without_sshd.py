@@ -16,7 +16,12 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.hosts,
+    pytest.mark.root,
+    pytest.mark.xdist_group("demo-without-sshd"),
+    pytest.mark.timeout(240),
+]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HIDE = (

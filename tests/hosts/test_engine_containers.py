@@ -24,13 +24,13 @@ async def test_a_contained_memcached_is_not_the_hosts(lab: Lab, host: LabHost, t
         process, _ = await until(
             engine,
             lambda s: next((p for p in s.hosts["h1"].processes.values() if p.comm == "memcached"), None),
-            within=10,
+            within=30,
             what="the contained memcached among the processes",
         )
         assert process.contained
         assert instance(engine.snapshot.hosts["h1"], "memcached") is None
         await asyncio.to_thread(host.spawn, "memcached -u nobody -l 127.0.0.1 -p 11211")
         own, _ = await until(
-            engine, lambda s: instance(s.hosts["h1"], "memcached"), within=10, what="the host's own memcached"
+            engine, lambda s: instance(s.hosts["h1"], "memcached"), within=30, what="the host's own memcached"
         )
         assert own.ports == (11211,)

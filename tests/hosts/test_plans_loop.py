@@ -52,14 +52,14 @@ async def test_stop_reaches_it_runs_after_the_plan_was_drafted(
         await until(engine, looks_looping, within=30, what="a crash loop")
         plan = await engine.draft(Verb.STOP, "looper@app1", reason="test")
         assert plan.steps[0].any_run
-        await until(engine, partial(is_another_run, plan), within=15, what="another run")
+        await until(engine, partial(is_another_run, plan), within=30, what="another run")
         engine.arm(60)
         done = await engine.run_plan(plan, confirmation=plan.digest, on_event=lambda event: None)
         assert done is PlanState.DONE
         await until(
             engine,
             lambda s: (u := unit(s.hosts["app1"], "looper")) and u.word == "STOPPED",
-            within=10,
+            within=30,
             what="STOPPED in the model",
         )
         await asyncio.sleep(3)
@@ -78,7 +78,7 @@ async def test_an_old_plan_is_for_its_run_alone(
     async with watching(lab.inventory([host]), tmp_path) as engine:
         await until(engine, looks_looping, within=30, what="a crash loop")
         plan = await engine.draft(Verb.STOP, "looper@app1", reason="test")
-        await until(engine, partial(is_another_run, plan), within=15, what="another run")
+        await until(engine, partial(is_another_run, plan), within=30, what="another run")
         engine.arm(60)
         with pytest.raises(IdentityDrift):
             await engine.run_plan(plan, confirmation=plan.digest, on_event=lambda event: None)
@@ -86,6 +86,6 @@ async def test_an_old_plan_is_for_its_run_alone(
         await until(
             engine,
             lambda s: (u := unit(s.hosts["app1"], "looper")) and u.identity.pid and u.identity != before,
-            within=15,
+            within=30,
             what="the loop going on",
         )

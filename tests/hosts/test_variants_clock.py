@@ -42,7 +42,7 @@ async def test_skew_is_said_and_ages_are_right(lab: Lab, tmp_path: Path, skew: f
         await until(
             engine,
             lambda s: s.hosts["skewed"].skew is not None and abs(s.hosts["skewed"].skew - skew) < 0.25,
-            within=15,
+            within=30,
             what=f"a skew of {skew} s",
         )
         log = Log()

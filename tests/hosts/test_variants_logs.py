@@ -82,7 +82,7 @@ def back(log: Log, times: int) -> bool:
 async def goes_on(log: Log) -> None:
     """Until a good number of further lines came."""
     before = len(log.lines(PATH))
-    await log.until(lambda g: len(g.lines(PATH)) > before + 40, within=20, what="further lines")
+    await log.until(lambda g: len(g.lines(PATH)) > before + 40, within=40, what="further lines")
 
 
 @pytest.mark.parametrize("how", ROTATIONS)
@@ -113,7 +113,7 @@ async def test_no_line_is_lost_over_reconnections(lab: Lab, host: LabHost, tmp_p
             cut = "pkill -STOP -x sshd; pkill -KILL -f '[s]shd: ops'; sleep 0.5;"
             then = rotate.format(p=PATH, w=writer) if n == 1 else "true"
             await host.ash(f"{cut} {then}; sleep 0.5; pkill -CONT -x sshd")
-            await log.until(partial(back, times=n), within=25)
+            await log.until(partial(back, times=n), within=40)
             await goes_on(log)
         assert log.marks(PATH).count("disconnected") == 2
         if how == "recreated":

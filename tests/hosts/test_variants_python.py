@@ -86,7 +86,7 @@ async def test_without_python_sh_watches(lab: Lab, tmp_path: Path, shell: str) -
         await log.until(lambda g: len(g.lines(ticks("bare").path)) > 20)
         small.consecutive(log.lines(ticks("bare").path))
         await host.ash("pkill memcached")
-        await until(engine, lambda s: 11211 not in ports(s.hosts["bare"]), within=15, what="the port closed")
+        await until(engine, lambda s: 11211 not in ports(s.hosts["bare"]), within=30, what="the port closed")
         gone = instance(engine.snapshot.hosts["bare"], "memcached")
         assert gone is None or gone.state is not State.UP
 

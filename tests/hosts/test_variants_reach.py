@@ -42,7 +42,7 @@ async def test_paramiko_does_all_of_it(lab: Lab, tmp_path: Path) -> None:
         await engine.follow([ticks("p")], log.feed)
         await log.until(lambda g: len(g.lines(path)) > 5)
         await host.ash("pkill -f '[s]shd: ops'")
-        await log.until(lambda g: "resumed" in g.marks(path), within=20)
+        await log.until(lambda g: "resumed" in g.marks(path), within=40)
         await small.programs_seen(engine, "p")
         await asyncio.to_thread(host.freeze)
         try:
@@ -134,7 +134,7 @@ async def test_behind_two_jump_hosts(lab: Lab, tmp_path: Path) -> None:
         await small.all_work(engine, target)
         assert engine.transport("target").info.via in (("outer", "inner"), ("inner", "outer"))
         outer.kill()
-        await until(engine, lambda s: s.hosts["target"].link in GONE, within=20, what="target lost")
+        await until(engine, lambda s: s.hosts["target"].link in GONE, within=40, what="target lost")
         _, _ = await until(
             engine,
             lambda s: s.hosts["target"].link in GONE and "outer" in s.hosts["target"].reason,

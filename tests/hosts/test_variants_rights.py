@@ -114,7 +114,7 @@ async def test_a_log_that_may_not_be_read(module_lab: Lab, hosts: dict[str, LabH
         await until(
             engine,
             lambda s: not [n for n in s.hosts["nosudo"].notes if "private.log" in n],
-            within=15,
+            within=30,
             what="the note taken back",
         )
     await hosts["nosudo"].ash("chmod 640 /var/log/private.log")
@@ -138,7 +138,7 @@ async def test_sudo_withdrawn_in_the_middle(
             await until(
                 engine,
                 lambda s: any("sudo -n is refused" in n for n in s.hosts[host.name].notes),
-                within=20,
+                within=40,
                 what="a note of sudo",
             )
         finally:
@@ -147,7 +147,7 @@ async def test_sudo_withdrawn_in_the_middle(
         await until(
             engine,
             lambda s: not any("sudo" in n for n in s.hosts[host.name].notes),
-            within=20,
+            within=40,
             what="sudo back",
         )
         await small.programs_seen(engine, host.name)

@@ -99,7 +99,7 @@ class Log:
     def marks(self, path: str) -> list[str]:
         return [b.mark for b in self.read() if b.source.path == path and b.mark]
 
-    async def until(self, seen: Callable[[Log], bool], *, within: float = 15.0, what: str = "") -> None:
+    async def until(self, seen: Callable[[Log], bool], *, within: float = 30.0, what: str = "") -> None:
         deadline = time.monotonic() + within
         while not seen(self):
             if time.monotonic() > deadline:
@@ -113,7 +113,7 @@ async def is_live(engine: Engine, name: str, within: float = 30.0) -> HostSnapsh
     return engine.snapshot.hosts[name]
 
 
-async def programs_seen(engine: Engine, name: str, within: float = 20.0) -> None:
+async def programs_seen(engine: Engine, name: str, within: float = 40.0) -> None:
     """Until the supervisor's two programs are shown as running."""
 
     def seen(snapshot: ClusterSnapshot) -> bool:
