@@ -65,7 +65,7 @@ async def test_a_dead_daemon_is_down_and_so_is_nobody_else(cluster: LabCluster, 
         await cluster.data.ash("kill -9 $(pgrep -x memcached)")
         try:
             await until(
-                engine, lambda s: 11211 not in ports(s.hosts["data"]), within=20, what="port 11211 closed"
+                engine, lambda s: 11211 not in ports(s.hosts["data"]), within=40, what="port 11211 closed"
             )
             await until(
                 engine,

@@ -136,7 +136,7 @@ async def test_a_host_without_power_and_its_return(pair: tuple[Engine, LabHost, 
     await until(
         engine,
         lambda s: not any("98765" in p.argv for p in s.hosts["h1"].processes.values()),
-        within=20,
+        within=40,
         what="the old process gone",
     )
 

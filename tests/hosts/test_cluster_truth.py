@@ -44,7 +44,7 @@ async def test_listeners_are_what_ss_says(cluster: LabCluster, tmp_path: Path) -
             await until(
                 engine,
                 partial(lists, host.name, set(true)),
-                within=20,
+                within=40,
                 what=f"on {host.name} {sorted(true)}, not {sorted(listed(engine.snapshot.hosts[host.name]))}",
             )
             for row in engine.snapshot.hosts[host.name].listeners:

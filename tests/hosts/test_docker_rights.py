@@ -61,7 +61,7 @@ async def test_a_socket_that_accepts_and_never_answers(lab: Lab, tmp_path: Path)
         await until(
             engine,
             lambda s: any("4321" in p.argv for p in s.hosts["stalls"].processes.values()),
-            within=20,
+            within=40,
             what="a new process of the host",
         )
         log = Log()
