@@ -153,7 +153,14 @@ class Engine:
             container: only those in the container of this unit name.
         """
         seen = self.snapshot.hosts[host]
-        return await check_component(self.transport(host), seen, self.catalog, component, container=container)
+        return await check_component(
+            self.transport(host),
+            seen,
+            self.catalog,
+            component,
+            container=container,
+            sites=self.inventory.sites,
+        )
 
     async def ask_health(
         self, host: str, component: str, *, extended: bool = False
@@ -170,6 +177,7 @@ class Engine:
             self.catalog,
             component,
             lambda check: extended or not check.spec.on_demand,
+            sites=self.inventory.sites,
         )
 
     async def inspect(self, host: str, component: str) -> Inspection:
@@ -270,4 +278,4 @@ class Engine:
         return make_transport(host, self.inventory, self._prompter, pool=self._pool)
 
     def _watchers(self, host: Host) -> list[Watcher]:
-        return [*watchers_for(self.catalog, host.become), HealthWatcher(self.catalog)]
+        return [*watchers_for(self.catalog, host.become), HealthWatcher(self.catalog, self.inventory.sites)]

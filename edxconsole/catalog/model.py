@@ -107,8 +107,8 @@ class HealthSpec(_Model):
     """One check. kind http: GET path on port with Host `host_header`; tcp: accepts; others: PING.
 
     With both `port` and `unix`, whichever the host has; kind nginx without a port: the lowest
-    port that nginx listens on there; kind tls: every port of it that speaks TLS; kind absent: a
-    file at `path` that should not be there.
+    port that nginx listens on there; kind tls: its port that speaks TLS, for each of hosts.yaml's
+    `sites:` or the one name `host_header`; kind absent: a file at `path` that should not be there.
     """
 
     name: str

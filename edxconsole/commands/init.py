@@ -22,7 +22,7 @@ from edxconsole.errors import InventoryError, UsageError
 from edxconsole.inventory.ansible import read_ansible
 from edxconsole.inventory.loader import load_inventory
 from edxconsole.inventory.model import Environment
-from edxconsole.inventory.names import check_address, check_host_name, check_user
+from edxconsole.inventory.names import MAX_SITES, check_address, check_host_name, check_user
 from edxconsole.inventory.sshconfig import ssh_aliases
 from edxconsole.inventory.writer import render_hosts
 
@@ -57,6 +57,7 @@ class _Draft:
             defaults=self.defaults,
             expect=found.expect if found else None,
             notes=found.notes if found else None,
+            sites=found.sites if found else (),
         )
 
 
@@ -107,8 +108,8 @@ def init(
 
     HOST is an alias of ~/.ssh/config, or [NAME=][USER@]ADDRESS[:PORT], e.g. app1=ops@192.0.2.21:2222.
     Without any, the aliases in ~/.ssh/config are taken. Each host is connected to; what runs there is
-    written as what to expect. Exit status: 0, 2 usage, 3 some host was not reached (it is written
-    without expectations).
+    written as what to expect, and the public names of the sites. Exit status: 0, 2 usage, 3 some host was
+    not reached (it is written without expectations).
     """
     draft = _gather(hosts, ansible, ssh_config, local)
     draft.cluster, draft.environment = cluster, environment
@@ -146,8 +147,12 @@ def _discovered(draft: _Draft, path: Path, timeout: float) -> tuple[str, int]:
 
     found = run(discovered(open_cluster(path), timeout))
     _tell(found)
+    proposal = propose(found.hosts, draft.groups)
+    if proposal.more_sites:
+        left = ", ".join(proposal.more_sites)
+        Printer(sys.stderr).line(f"left out of sites:, which may name {MAX_SITES}: {clean_line(left, 600)}")
     reached = all(host.reached for host in found.hosts.values())
-    return draft.text(propose(found.hosts, draft.groups)), 0 if reached else UNREACHABLE
+    return draft.text(proposal), 0 if reached else UNREACHABLE
 
 
 def _tell(found: Discovery) -> None:

@@ -1,13 +1,14 @@
-"""What hosts.yaml should say of a cluster as it was found: groups by role, and what to expect. Pure."""
+"""What hosts.yaml should say of a cluster as it was found: groups by role, what to expect, sites. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edxconsole.cluster.text import clean_line
 from edxconsole.discovery.model import FoundHost, Install, Kind
 from edxconsole.discovery.sentences import STORES
+from edxconsole.inventory.names import MAX_SITES, check_site
 
 ROLES: Mapping[str, frozenset[str]] = {
     "app": frozenset({"lms", "cms", "edxapp_worker"}),
@@ -15,6 +16,8 @@ ROLES: Mapping[str, frozenset[str]] = {
     "data": frozenset(STORES),
 }
 """group -> components of which its hosts run at least one; a host with LMS is in `app` only"""
+SITE_KEYS = (("LMS_BASE", "LMS_HOST"), ("CMS_BASE", "CMS_HOST"))
+"""where edX's files and Tutor's config.yml name the sites of LMS and of Studio"""
 _FIRST = "app"
 
 
@@ -26,6 +29,10 @@ class Proposal:
     expect: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """host -> comments, one line each"""
+    sites: tuple[str, ...] = ()
+    """public names, those of LMS and Studio first; no more than hosts.yaml may have"""
+    more_sites: tuple[str, ...] = ()
+    """those for which there is no room"""
 
 
 def propose(hosts: Mapping[str, FoundHost], taken: Collection[str] = ()) -> Proposal:
@@ -44,7 +51,32 @@ def propose(hosts: Mapping[str, FoundHost], taken: Collection[str] = ()) -> Prop
         for member in members:
             left[member] = [c for c in left[member] if c not in common]
     expect |= {name: components for name, components in left.items() if components}
-    return Proposal(groups, expect, {name: notes_of(host) for name, host in hosts.items()})
+    notes = {name: notes_of(host) for name, host in hosts.items()}
+    sites = sites_of(hosts.values())
+    return Proposal(groups, expect, notes, sites[:MAX_SITES], sites[MAX_SITES:])
+
+
+def sites_of(hosts: Iterable[FoundHost]) -> tuple[str, ...]:
+    """The public names that the files in force give LMS and Studio, then those that nginx serves by TLS."""
+    configs = [config for host in hosts for config in host.configs if config.in_force]
+    said = [
+        claim.host
+        for key in SITE_KEYS
+        for config in configs
+        for claim in config.claims
+        if claim.key in key and not config.upstreams
+    ]
+    said += [name for config in configs for name in config.names]
+    return tuple(dict.fromkeys(name.lower() for name in said if is_public(name)))
+
+
+def is_public(name: str) -> bool:
+    """Whether browsers elsewhere may know a site by it: a host name with a dot, and none of this machine."""
+    try:
+        check_site(name)
+    except ValueError:
+        return False
+    return name.lower().rpartition(".")[2] not in ("", "localhost", "localdomain") and "." in name
 
 
 def _groups(hosts: Mapping[str, FoundHost], taken: Collection[str]) -> dict[str, list[str]]:

@@ -65,6 +65,8 @@ class Config:
     """of containers: their service names are hosts to each other"""
     upstreams: bool = False
     """of a front: it says whom requests are passed to, not what an application uses"""
+    names: tuple[str, ...] = ()
+    """of a front: those its TLS sites are asked by, as it writes them: also patterns"""
 
 
 @dataclass(frozen=True, slots=True)

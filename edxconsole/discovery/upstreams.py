@@ -24,6 +24,7 @@ from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
 
 DUMP = "nginx -T"
+MAX_NAMES = 200
 SITES = ("/etc/nginx/sites-enabled/*", "/etc/nginx/conf.d/*.conf", "/edx/app/nginx/conf.d/*.conf")
 _TARGET = re.compile(
     r"(?:unix:(/[!-~]{1,200})|(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253})(?::(\d{1,5}))?)"
@@ -39,14 +40,15 @@ async def nginx_configs(sight: Sight, catalog: Catalog, report: Report) -> list[
     try:
         tree = (await _dump(sight),)
         claims = claims_of_nginx(catalog, tree)
-        return [Config(DUMP, True, "nginx prints it", claims, upstreams=True)]
+        return [Config(DUMP, True, "nginx prints it", claims, upstreams=True, names=names_of_nginx(tree))]
     except (ServiceError, CommandFailed) as error:
         read = await report.attempt("nginx's sites", _sites(sight))
         if read is None:
             report.lacks(DUMP, error)
             return []
         why = f"its files are read; {DUMP} could not be run"
-        return [Config("/etc/nginx", True, why, claims_of_nginx(catalog, read), upstreams=True)]
+        claims = claims_of_nginx(catalog, read)
+        return [Config("/etc/nginx", True, why, claims, upstreams=True, names=names_of_nginx(read))]
 
 
 async def _dump(sight: Sight) -> Directive:
@@ -84,6 +86,23 @@ def claims_of_nginx(catalog: Catalog, tree: Iterable[Directive]) -> tuple[Claim,
             if target not in blocks:
                 found |= dict.fromkeys(_claim(catalog, target, passed.name, passed.file))
     return tuple(found)[:MAX_CLAIMS]
+
+
+def names_of_nginx(tree: Iterable[Directive]) -> tuple[str, ...]:
+    """The names of every server block that speaks TLS, once. Raises nothing."""
+    found: dict[str, None] = {}
+    for server in Directive("main", (), "", tuple(tree)).walk():
+        if server.name == "server" and server.block is not None and _speaks_tls(server):
+            found |= dict.fromkeys(
+                clean_line(name, 260) for named in server.all("server_name") for name in named.args
+            )
+    return tuple(found)[:MAX_NAMES]
+
+
+def _speaks_tls(server: Directive) -> bool:
+    """By `listen ... ssl`, or by `ssl on`, which nginx 1.25 took away."""
+    listens = any("ssl" in listen.args[1:] for listen in server.all("listen"))
+    return listens or any(switch.args == ("on",) for switch in server.all("ssl"))
 
 
 def _claim(catalog: Catalog, target: str, name: str, file: str) -> Iterator[Claim]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from edxconsole.catalog.model import Catalog, HealthSpec
 from edxconsole.cluster.checks import Check, checks_on
@@ -21,6 +21,7 @@ from edxconsole.health.mongo import check_mongodb, check_mongodb_status
 from edxconsole.health.mysql_login import check_mysql_login
 from edxconsole.health.queues import check_amqp, check_tcp
 from edxconsole.health.rabbitmq import check_amqp_queues
+from edxconsole.health.sites import ask_sites, for_site
 from edxconsole.health.tls import check_tls
 from edxconsole.health.wire import Hangup, Wire
 from edxconsole.transport.base import Endpoint, Transport
@@ -55,12 +56,19 @@ _COMMANDS: dict[str, Callable[[Transport, HealthSpec], Awaitable[Answer]]] = {
 
 
 async def check_component(
-    transport: Transport, host: HostSnapshot, catalog: Catalog, component: str, *, container: str = ""
+    transport: Transport,
+    host: HostSnapshot,
+    catalog: Catalog,
+    component: str,
+    *,
+    container: str = "",
+    sites: Sequence[str] = (),
 ) -> tuple[Evidence, ...]:
     """Every check of a component that an act must bring back, now; () when it has none.
 
     Args:
         container: only those in the container of this unit name.
+        sites: as run_check().
 
     Raises ConnectionLost.
     """
@@ -69,7 +77,7 @@ async def check_component(
         there = not container or (check.unit is not None and check.unit.name == container)
         return there and check.spec.gate and not check.spec.on_demand
 
-    found = await ask_all(transport, host, catalog, component, which)
+    found = await ask_all(transport, host, catalog, component, which, sites=sites)
     return tuple(evidence for _, evidence in found)
 
 
@@ -79,6 +87,8 @@ async def ask_all(
     catalog: Catalog,
     component: str,
     which: Callable[[Check], bool],
+    *,
+    sites: Sequence[str] = (),
 ) -> tuple[tuple[Check, Evidence], ...]:
     """These checks of a component now, at the same time. Raises ConnectionLost."""
     known = catalog.get(component)
@@ -86,18 +96,28 @@ async def ask_all(
         return ()
     instance = next((i for i in host.instances if i.component == component), None)
     asked = [c for c in checks_on(host, known, instance, whatever=True) if which(c)]
-    answers = await asyncio.gather(*(run_check(transport, host, component, c) for c in asked))
+    answers = await asyncio.gather(*(run_check(transport, host, component, c, sites) for c in asked))
     return tuple(zip(asked, answers, strict=True))
 
 
-async def run_check(transport: Transport, host: HostSnapshot, component: str, check: Check) -> Evidence:
-    """One check now. Raises ConnectionLost when the host itself is gone; all else is evidence."""
+async def run_check(
+    transport: Transport, host: HostSnapshot, component: str, check: Check, sites: Sequence[str] = ()
+) -> Evidence:
+    """One check now. Raises ConnectionLost when the host itself is gone; all else is evidence.
+
+    Args:
+        sites: the names for which a certificate is asked, unless the check says its own.
+    """
     began, spec = time.monotonic(), check.spec
     command = _COMMANDS.get(spec.kind)
     endpoint, listening = endpoint_of(host, component, check)
     first = b""
     if command is not None:
         answer = await _run(transport, command, spec)
+    elif endpoint is not None and spec.kind == "tls" and sites and not spec.host_header:
+        answer, first = await ask_sites(
+            sites, lambda site: _exchange(transport, endpoint, for_site(check, site), listening)
+        )
     elif endpoint is not None:
         answer, first = await _exchange(transport, endpoint, check, listening)
     elif check.unit is not None:
@@ -172,6 +192,10 @@ def _refused(error: StreamRefused, endpoint: Endpoint, check: Check, listening: 
     """
     if check.unit is not None:
         if isinstance(error, PortRefused):
+            if check.spec.kind == "tls":
+                return unknown(
+                    f"nothing listens on {endpoint}, inside its container: no HTTPS is served there"
+                )
             return dead(f"nothing listens on {endpoint}, inside its container")
         return unknown(f"can't be asked from its host: {error.cause}")
     if not listening:

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import ssl
 import time
+import warnings
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from edxconsole.catalog.model import HealthSpec
+from edxconsole.cluster.model import State
 from edxconsole.cluster.text import clean_line
-from edxconsole.health.answer import Answer, dead, good, poor, unknown
+from edxconsole.health.answer import Answer, unknown
 from edxconsole.health.wire import Wire
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 LIMIT = 64 * 1024
 """bytes of a handshake: chains of certificates are long"""
 SOON = 14
 """days before its end from which on a certificate is a problem"""
 DAY = 86400.0
+NAMELESS = "wants the name of a site before it shows a certificate; name the sites in `sites:` of hosts.yaml"
+
+
+REFUSED = unknown("shows no certificate for this name, which may be served elsewhere")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Answer):
+    """Of a certificate that was shown."""
+
+    left: float = 0.0
+    """days until its end"""
 
 
 async def check_tls(wire: Wire, spec: HealthSpec) -> Answer:
-    """The handshake's certificate, as a client without a site's name gets it."""
+    """The handshake's certificate, as a client gets it that names the site `host_header`, "" for none."""
     wire.allow(LIMIT)
     try:
         der = await _certificate(wire, spec.host_header or None)
     except ssl.SSLError as error:
         if "ALERT" in (error.reason or "") or "UNRECOGNIZED" in (error.reason or ""):
-            return unknown("wants the name of a site before it shows a certificate")
+            return REFUSED if spec.host_header else unknown(NAMELESS)
         raise ValueError(f"not with TLS ({clean_line(error.reason or str(error), 60)})") from None
-    return judge(der, time.time())
+    return judge(der, time.time(), spec.host_header)
 
 
 async def _certificate(wire: Wire, name: str | None) -> bytes:
@@ -57,26 +76,75 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def judge(der: bytes, now: float) -> Answer:
-    """What a certificate (DER) means at `now`, epoch s. Raises ValueError when it is none."""
-    from cryptography import x509
+def judge(der: bytes, now: float, site: str = "") -> Answer:
+    """What a certificate (DER) means at `now`, epoch s.
 
-    found = x509.load_der_x509_certificate(der)
-    begins, ends = (_utc(found, "before"), _utc(found, "after"))
-    whose = clean_line(found.subject.rfc4514_string(), 60) or "no name"
-    day = f"{ends:%Y-%m-%d}"
-    left = (ends.timestamp() - now) / DAY
-    if now < begins.timestamp():
-        return dead(f"the certificate of {whose} holds only from {begins:%Y-%m-%d} on")
+    Args:
+        site: the name it was asked for.
+
+    Raises ValueError when it is none.
+    """
+    told = _read(der)
+    left = (told.ends.timestamp() - now) / DAY
+    day, the_one = f"{told.ends:%Y-%m-%d}", f"the certificate of {told.whose}"
+    if now < told.begins.timestamp():
+        return Shown(State.DOWN, f"{the_one} holds only from {told.begins:%Y-%m-%d} on", left=left)
     if left <= 0:
-        return dead(f"the certificate of {whose} expired on {day}: browsers refuse the site")
+        return Shown(State.DOWN, f"{the_one} expired on {day}: browsers refuse the site", left=left)
     days = f"{int(left)} day{'' if int(left) == 1 else 's'}"
     if left < SOON:
-        return poor(f"the certificate of {whose} expires in {days}, on {day}; renew it, then reload")
-    return good(f"the certificate of {whose} holds {days}, until {day}")
+        text = f"{the_one} expires in {days}, on {day}; renew it, then reload"
+        return Shown(State.DEGRADED, text, left=left)
+    if site and not any(covers(name, site) for name in told.names):
+        text = f"shown is {the_one}, not one for this name, which may be served elsewhere"
+        return Shown(State.UNKNOWN, text, left=left)
+    return Shown(State.UP, f"{the_one} holds {days}, until {day}", left=left)
 
 
-def _utc(found: object, which: str) -> datetime:
+def covers(name: str, site: str) -> bool:
+    """Whether a name in a certificate is this site: "*" stands for its first label alone (RFC 6125)."""
+    name, site = name.lower().rstrip("."), site.lower()
+    first, _, rest = name.partition(".")
+    return name == site or (first == "*" and rest != "" and site.partition(".")[2] == rest)
+
+
+class _Told(NamedTuple):
+    """What a certificate says."""
+
+    begins: datetime
+    ends: datetime
+    whose: str
+    names: tuple[str, ...]
+
+
+def _read(der: bytes) -> _Told:
+    """Raises ValueError, whatever cryptography makes of what a hostile server says."""
+    from cryptography import x509
+
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = x509.load_der_x509_certificate(der)
+            whose = clean_line(found.subject.rfc4514_string(), 60) or "no name"
+            return _Told(_utc(found, "before"), _utc(found, "after"), whose, _names(found))
+    except (x509.InvalidVersion, TypeError) as error:
+        raise ValueError(f"not with a certificate ({clean_line(str(error), 60)})") from error
+
+
+def _names(found: Certificate) -> tuple[str, ...]:
+    """The DNS names that a certificate is for, of one without any its common name; () for unreadable ones."""
+    from cryptography import x509
+
+    try:
+        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        return tuple(alternatives.value.get_values_for_type(x509.DNSName))
+    except x509.ExtensionNotFound:
+        common = found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        return tuple(str(one.value) for one in common)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return ()
+
+
+def _utc(found: Certificate, which: str) -> datetime:
     """not_valid_before or _after, of whichever name this version of cryptography has."""
     aware = getattr(found, f"not_valid_{which}_utc", None)
     moment = aware if aware is not None else getattr(found, f"not_valid_{which}").replace(tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -41,10 +41,15 @@ class _Asked:
 
 
 class HealthWatcher:
-    """Runs the catalog's checks on the components seen on a host. Implements Watcher."""
+    """Runs the catalog's checks on the components seen on a host. Implements Watcher.
 
-    def __init__(self, catalog: Catalog, rng: random.Random | None = None) -> None:
+    Args:
+        sites: names for which certificates are asked.
+    """
+
+    def __init__(self, catalog: Catalog, sites: Sequence[str] = (), rng: random.Random | None = None) -> None:
         self._catalog = catalog
+        self._sites = tuple(sites)
         self._random = rng or random.Random()
 
     async def run(self, host: HostPort) -> None:
@@ -115,7 +120,7 @@ class HealthWatcher:
         check, clock = asked.check, asyncio.get_running_loop().time
         async with places[asked.slow]:
             began = clock()
-            evidence = await run_check(host.transport, host.snapshot, component, check)
+            evidence = await run_check(host.transport, host.snapshot, component, check, self._sites)
             asked.slow = clock() - began > SLOW
         host.report_health(component, check.name, evidence)
         if evidence.state in (State.DOWN, State.DEGRADED):

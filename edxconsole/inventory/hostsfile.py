@@ -10,11 +10,15 @@ from edxconsole.inventory.model import Environment, TransportKind
 from edxconsole.inventory.names import (
     ADDRESS,
     HOST_NAME,
+    LONGEST_SITE,
+    MAX_SITES,
     PLAIN_PATH,
+    SITE_NAME,
     USER_NAME,
     check_address,
     check_host_name,
     check_path,
+    check_site,
     check_user,
 )
 from edxconsole.inventory.said import Said
@@ -27,6 +31,11 @@ Address = Annotated[
 ]
 UserName = Annotated[
     str, AfterValidator(check_user), WithJsonSchema({"type": "string", "pattern": USER_NAME})
+]
+SiteName = Annotated[
+    str,
+    AfterValidator(check_site),
+    WithJsonSchema({"type": "string", "pattern": SITE_NAME, "maxLength": LONGEST_SITE}),
 ]
 FilePath = Annotated[
     str, AfterValidator(check_path), WithJsonSchema({"type": "string", "pattern": PLAIN_PATH})
@@ -91,6 +100,9 @@ class HostsFile(BaseModel):
     expect: dict[str, tuple[str, ...]] | None = Field(
         default=None, description="host or group: components that must run there"
     )
+    sites: Annotated[tuple[SiteName, ...], Field(max_length=MAX_SITES)] | None = Field(
+        default=None, description="public host names of the sites, whose certificates are looked at"
+    )
     catalog: FilePath | None = Field(
         default=None, description="a file or directory of component YAML that adds to the built-in catalog"
     )
@@ -104,6 +116,7 @@ class HostsFile(BaseModel):
             hosts={name: _given(body) for name, body in self.hosts.items()},
             groups=self.groups or {},
             expect=self.expect or {},
+            sites=self.sites or (),
             catalog=self.catalog,
         )
 

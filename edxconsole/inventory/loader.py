@@ -64,6 +64,7 @@ def load_inventory(path: Path, components: Collection[str] | None = None) -> Inv
     groups = _groups(document, said)
     _check_hosts(document, said)
     _check_expect(document, said, components)
+    _check_sites(document, said)
     document.raise_problems(InventoryError)
     base = path.absolute().parent
     return Inventory(
@@ -73,6 +74,7 @@ def load_inventory(path: Path, components: Collection[str] | None = None) -> Inv
         hosts={name: _host(name, said.defaults | body, base) for name, body in said.hosts.items()},
         groups=groups,
         expect=said.expect,
+        sites=tuple(site.lower() for site in said.sites),
         catalog=_resolve(said.catalog, base),
     )
 
@@ -172,3 +174,11 @@ def _check_expect(document: Document, said: Said, components: Collection[str] | 
             if components is not None and component not in components:
                 text = f"the catalog has no component {component!r}{suggest(component, sorted(components))}"
                 document.report(("expect", place, index), text)
+
+
+def _check_sites(document: Document, said: Said) -> None:
+    seen: set[str] = set()
+    for index, site in enumerate(said.sites):
+        if site.lower() in seen:
+            document.report(("sites", index), f"{site!r} is named twice; remove one")
+        seen.add(site.lower())

@@ -55,6 +55,8 @@ class Inventory:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     expect: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """group or host -> component ids"""
+    sites: tuple[str, ...] = ()
+    """public host names of the cluster's sites, in small letters: whose certificates are looked at"""
     catalog: Path | None = None
     """a file or directory of component YAML that adds to the built-in catalog"""
 

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from edxconsole.inventory.model import Environment
-from edxconsole.inventory.names import check_address, check_host_name, check_path, check_user
+from edxconsole.inventory.names import (
+    MAX_SITES,
+    check_address,
+    check_host_name,
+    check_path,
+    check_site,
+    check_user,
+)
 
 Right = Callable[[Any], bool]
 """Whether a value is right; one that is not may also be told by a ValueError."""
@@ -27,6 +34,7 @@ class Said:
     hosts: dict[str, dict[str, Any]]
     groups: dict[str, tuple[str, ...]]
     expect: dict[str, tuple[str, ...]]
+    sites: tuple[str, ...]
     catalog: str | None
 
 
@@ -54,6 +62,7 @@ def _said(data: object) -> Said:
         hosts={check_host_name(name): _given(body, _BODY) for name, body in given["hosts"].items()},
         groups={check_host_name(name): tuple(members) for name, members in given.get("groups", {}).items()},
         expect={place: tuple(ids) for place, ids in given.get("expect", {}).items()},
+        sites=tuple(given.get("sites", ())),
         catalog=given.get("catalog"),
     )
 
@@ -97,6 +106,14 @@ def _lists(value: object) -> bool:
     )
 
 
+def _sites(value: object) -> bool:
+    return (
+        type(value) is list
+        and len(value) <= MAX_SITES
+        and all(type(name) is str and check_site(name) == name for name in value)
+    )
+
+
 _DEFAULTS: dict[str, Right] = {
     "port": lambda value: type(value) is int and 1 <= value <= 65535,
     "user": _checked(check_user),
@@ -118,5 +135,6 @@ _FILE: dict[str, Right] = {
     "hosts": lambda value: type(value) is dict and len(value) > 0,
     "groups": _lists,
     "expect": _lists,
+    "sites": _sites,
     "catalog": _checked(check_path),
 }

@@ -17,12 +17,14 @@ def render_hosts(
     defaults: Mapping[str, Any] | None = None,
     expect: Mapping[str, Sequence[str]] | None = None,
     notes: Mapping[str, Sequence[str]] | None = None,
+    sites: Sequence[str] = (),
 ) -> str:
     """The text of a hosts.yaml that load_inventory reads back to the same hosts, groups and expectations.
 
     Args:
         hosts: name -> keys as in hosts.yaml; an empty mapping is an ssh_config alias.
         notes: host -> comments above it.
+        sites: public host names, at most names.MAX_SITES.
     """
     lines = [
         "# edxconsole inventory; `edxconsole check` tries it, docs/hosts.schema.json has every key.",
@@ -41,6 +43,8 @@ def render_hosts(
         if content:
             lines.append(f"{section}:")
             lines += [f"  {_flow(place)}: {_flow(list(words))}" for place, words in content.items()]
+    if sites:
+        lines.append(f"sites: {_flow(list(sites))}    # whose certificates are looked at")
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,19 +13,20 @@ from hypothesis import strategies as st
 from edxconsole.cluster.model import Instance, State, SupervisorInfo
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
 from edxconsole.discovery.configs import by_place
-from edxconsole.discovery.expect import propose
+from edxconsole.discovery.expect import is_public, propose, sites_of
 from edxconsole.discovery.install import SUPERVISOR_CONF, installs_of
 from edxconsole.discovery.look import names_in
 from edxconsole.discovery.model import FoundHost, Install, Kind, Running, Sign
 from edxconsole.discovery.names import address_of, is_loopback, read_found, read_resolved
 from edxconsole.discovery.releases import load_releases, narrowed, span_of, tutor_release
 from edxconsole.discovery.tutor import services_of
-from edxconsole.discovery.upstreams import claims_of_nginx
+from edxconsole.discovery.upstreams import claims_of_nginx, names_of_nginx
 from edxconsole.errors import NotUnderstood
 from edxconsole.inspect.edxapp_config import Claim, claims_of, parse_config
 from edxconsole.inspect.edxapp_files import VARIANTS
 from edxconsole.inspect.nginx_config import parse, read_dump
 from edxconsole.inventory.loader import load_inventory
+from edxconsole.inventory.names import MAX_SITES, check_site
 from edxconsole.inventory.writer import render_hosts
 from edxconsole.services.docker_projects import CONFIG_FILES, WORKING_DIR, Project, projects_of
 from edxconsole.services.docker_units import ONE_OFF, PROJECT, SERVICE
@@ -294,9 +297,68 @@ def host(name: str, *components: str, jobs: tuple[str, ...] = ()) -> FoundHost:
     return FoundHost(name, made.snapshot, True, installs=made.installs, running=(*made.running, *ends))
 
 
+def site(key: str, name: str) -> Claim:
+    return claim("lms", name, key=key)
+
+
+NGINX_SITES = """
+server { listen 443 ssl default_server; server_name _ studio.example.org *.example.org ~^x\\. ; }
+server { listen 443; ssl on; server_name "ecommerce.example.org" localhost 192.0.2.1; }
+server { listen 18000; server_name plain.example.org; }
+"""
+
+
+def test_the_names_that_nginx_serves_by_tls() -> None:
+    names = (
+        "_",
+        "studio.example.org",
+        "*.example.org",
+        r"~^x\.",
+        "ecommerce.example.org",
+        "localhost",
+        "192.0.2.1",
+    )
+    assert names_of_nginx(parse(NGINX_SITES, "/etc/nginx")) == names
+    assert names_of_nginx((read_dump(NGINX.read_text()),)) == (), "none of its sites speaks TLS"
+
+
+def test_sites_are_public_names_lms_first_each_once() -> None:
+    names = names_of_nginx(parse(NGINX_SITES, "/etc/nginx"))
+    front = found("w1", ("nginx",), configs=(config(upstreams=True, names=names),))
+    stale = config(site("LMS_BASE", "old.example.org"), in_force=False)
+    local = config(
+        site("LMS_BASE", "localhost"), site("CMS_BASE", "studio"), site("ECOMMERCE", "e.example.org")
+    )
+    own = config(site("CMS_BASE", "studio.example.org"), site("LMS_BASE", "courses.example.org"))
+    app = found("a1", ("lms",), configs=(stale, local, own))
+    wanted = ("courses.example.org", "studio.example.org", "ecommerce.example.org")
+    assert sites_of([front, app]) == wanted
+    many = config(upstreams=True, names=tuple(f"s{i}.example.org" for i in range(9)))
+    proposal = propose({"a1": app, "w2": found("w2", ("nginx",), configs=(many,))})
+    assert (len(proposal.sites), proposal.sites[:2]) == (MAX_SITES, wanted[:2])
+    assert proposal.more_sites == ("s6.example.org", "s7.example.org", "s8.example.org")
+
+
+def test_sites_of_what_tutor_rendered() -> None:
+    path = GOLDEN / "env/apps/openedx/config/cms.env.yml"
+    claims = claims_of(parse_config(path.read_text(), str(path)), str(path))
+    app = found("t1", ("lms",), configs=(config(*claims, project="tutor_local"),))
+    assert sites_of([app]) == ("local.openedx.io", "studio.local.openedx.io")
+
+
+@given(st.one_of(st.text(max_size=30), st.from_regex(r"[A-Za-z0-9.-]{1,40}", fullmatch=True)))
+def test_what_is_taken_for_public_can_be_asked_for(name: str) -> None:
+    if is_public(name):
+        assert check_site(name) == name
+        assert "." in name
+        assert not address_of(name)
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+
+
 def test_what_is_proposed_is_what_the_loader_reads_back(tmp_path: Path) -> None:
+    sites = config(site("LMS_BASE", "Courses.example.org"), site("CMS_BASE", "studio.example.org"))
     hosts = {
-        "w1": host("w1", "nginx"),
+        "w1": replace(host("w1", "nginx"), configs=(sites,)),
         "a1": host("a1", "supervisor", "lms", "xqueue", jobs=("xqueue_consumer",)),
         "a2": host("a2", "supervisor", "lms"),
         "d1": host("d1", "mysql", "redis"),
@@ -311,9 +373,11 @@ def test_what_is_proposed_is_what_the_loader_reads_back(tmp_path: Path) -> None:
             groups=proposal.groups,
             expect=proposal.expect,
             notes=proposal.notes,
+            sites=proposal.sites,
         )
     )
     inventory = load_inventory(path, CATALOG.components)
+    assert inventory.sites == ("courses.example.org", "studio.example.org")
     for name, one in hosts.items():
         assert inventory.expected_on(name) == set(one.expected)
     assert inventory.expected_on("gone") == frozenset()

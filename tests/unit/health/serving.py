@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from edxconsole.catalog.model import HealthSpec
@@ -24,18 +24,26 @@ def snapshot(*ports: int, address: str = "127.0.0.1", component: str = "x") -> H
     return HostSnapshot(name="h", version=1, link=Link.LIVE, reason="", since=0.0, listeners=rows)
 
 
-async def ask_spec(spec: HealthSpec, host: HostSnapshot, unit: Unit | None = None) -> Evidence:
+async def ask_spec(
+    spec: HealthSpec, host: HostSnapshot, unit: Unit | None = None, sites: Sequence[str] = ()
+) -> Evidence:
     """The evidence of one check on this machine."""
     transport = LocalTransport(Host(name="h", transport="local"))
     await transport.connect()
     try:
-        return await run_check(transport, host, "x", Check(spec.name, spec, unit))
+        return await run_check(transport, host, "x", Check(spec.name, spec, unit), sites)
     finally:
         await transport.close()
 
 
 async def ask(
-    kind: Any, serve: Serve, *, listening: bool = True, tls: ssl.SSLContext | None = None, **spec: Any
+    kind: Any,
+    serve: Serve,
+    *,
+    listening: bool = True,
+    tls: ssl.SSLContext | None = None,
+    sites: Sequence[str] = (),
+    **spec: Any,
 ) -> Evidence:
     """The evidence of one check of a service that does `serve` with each client."""
 
@@ -51,7 +59,7 @@ async def ask(
     port = server.sockets[0].getsockname()[1]
     try:
         host = snapshot(port) if listening else snapshot()
-        return await ask_spec(HealthSpec(name="check", kind=kind, port=port, **spec), host)
+        return await ask_spec(HealthSpec(name="check", kind=kind, port=port, **spec), host, sites=sites)
     finally:
         server.close()
         await server.wait_closed()

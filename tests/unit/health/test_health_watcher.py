@@ -151,7 +151,7 @@ async def test_what_costs_is_never_asked_by_the_watcher(monkeypatch: pytest.Monk
     asked: set[tuple[str, str]] = set()
     complete = asyncio.Event()
 
-    async def answer(_: Any, __: Any, component: str, check: Check) -> Evidence:
+    async def answer(_: Any, __: Any, component: str, check: Check, ___: Any) -> Evidence:
         asked.add((component, check.name))
         if wanted <= asked:
             complete.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,11 +30,17 @@ CATALOG = load_catalog()
 NOW = datetime.now(UTC)
 
 
-def certificate(days: float, *, since: float = -100, name: str = "lms.example") -> tuple[bytes, bytes]:
-    """PEM of a certificate of itself that ends in so many days, and of its key."""
+def certificate(
+    days: float, *, since: float = -100, name: str = "lms.example", also: Sequence[str] = ()
+) -> tuple[bytes, bytes]:
+    """PEM of a certificate of itself that ends in so many days, and of its key.
+
+    Args:
+        also: its alternative names; browsers read no other where there are any.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -41,8 +48,11 @@ def certificate(days: float, *, since: float = -100, name: str = "lms.example") 
         .serial_number(1)
         .not_valid_before(NOW + timedelta(days=since))
         .not_valid_after(NOW + timedelta(days=days))
-        .sign(key, hashes.SHA256())
     )
+    if also:
+        names = x509.SubjectAlternativeName([x509.DNSName(one) for one in also])
+        builder = builder.add_extension(names, critical=False)
+    made = builder.sign(key, hashes.SHA256())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return made.public_bytes(Encoding.PEM), private
 
@@ -91,6 +101,7 @@ async def test_what_wants_a_name_is_unknown() -> None:
     """Caddy's answer to a client that names no site: the alert internal_error."""
     found = await ask("tls", says(b"\x15\x03\x03\x00\x02\x02\x50"))
     assert (found.state, "wants the name of a site" in found.text) == (State.UNKNOWN, True), found
+    assert "name the sites in `sites:` of hosts.yaml" in found.text
 
 
 @given(st.binary(max_size=300))

@@ -20,6 +20,8 @@ GOOD = [
     "hosts: {a: }",
     "cluster: c\nenvironment: development\ndefaults: {user: ops}\nhosts: {a: {port: 22, become: sudo}}",
     "hosts: {a: {address: '::1'}, b: {jump: a}}\ngroups: {g: [a]}\nexpect: {g: [lms]}",
+    "hosts: {a: }\nsites: [courses.example.org, Studio.Example.org, xn--bcher-kva.example, openedx]",
+    "hosts: {a: }\nsites:",
 ]
 BAD = [
     "hosts: {}",
@@ -31,6 +33,12 @@ BAD = [
     "cluster: x",
     "hosts: {a: {become: su}}",
     "hosts: {a: {address: -oX}}",
+    "hosts: {a: }\nsites: courses.example.org",
+    "hosts: {a: }\nsites: [192.0.2.1]",
+    "hosts: {a: }\nsites: ['https://courses.example.org']",
+    "hosts: {a: }\nsites: ['*.example.org']",
+    "hosts: {a: }\nsites: [a, b, c, d, e, f, g, h, i]",
+    f"hosts: {{a: }}\nsites: [{'a.' * 127}a]",
 ]
 
 

@@ -29,6 +29,7 @@ groups:
 expect:
   app: [lms, edxapp_worker]
   app1: [cms]
+sites: [courses.example.org, Studio.Example.org]
 catalog: ./components
 """
 
@@ -59,6 +60,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert (here.transport, here.user, here.jump, here.become) == ("local", None, None, "sudo")
     assert inventory.groups == {"app": ("app1", "app2"), "front": ("web1",)}
     assert inventory.expected_on("app1") == {"lms", "edxapp_worker", "cms"}
+    assert inventory.sites == ("courses.example.org", "studio.example.org")
     assert inventory.catalog == tmp_path / "components"
 
 
@@ -122,6 +124,22 @@ def test_words_that_yaml_1_1_takes_for_something_else(tmp_path: Path, word: str)
             "hosts:\n  a: {transport: local, address: h}\n",
             ":2: hosts.a.address: a local host has no address; remove it",
         ),
+        (
+            "hosts: {a: }\nsites:\n  - courses.example.org\n  - https://studio.example.org/\n",
+            ":4: sites[2]: found 'https://studio.example.org/', expected the host name of a site, such as ",
+        ),
+        ("hosts: {a: }\nsites: ['*.example.org']\n", ":2: sites[1]: found '*.example.org', expected the"),
+        ("hosts: {a: }\nsites: [192.0.2.1]\n", ":2: sites[1]: found '192.0.2.1', expected the host name"),
+        ("hosts: {a: }\nsites: ['c.example:443']\n", ":2: sites[1]: found 'c.example:443', expected the"),
+        ("hosts: {a: }\nsites: [c_.example]\n", ":2: sites[1]: found 'c_.example', expected the host"),
+        (f"hosts: {{a: }}\nsites: [{'a.' * 127}a]\n", ":2: sites[1]: found 'a.a.a."),
+        ("hosts: {a: }\nsites: courses.example.org\n", ":2: sites: found 'courses.example.org', expected"),
+        ("hosts: {a: }\nsites: {a.example: }\n", ":2: sites: found a mapping, expected a list"),
+        (
+            "hosts: {a: }\nsites: [b.example, a.example, B.example]\n",
+            ":2: sites[3]: 'B.example' is named twice; remove one",
+        ),
+        ("hosts: {a: }\nsites: [a, b, c, d, e, f, g, h, i]\n", ":2: sites: "),
         ("hosts: {all: }\n", ":1: hosts.all: a host can't be called 'all'"),
         (
             "hosts: {a: , b: }\ngroups: {a: [a, b], b: [b]}\n",

@@ -37,6 +37,7 @@ FULL: dict[str, Any] = {
     "hosts": {"a": BODY, "b": None, "c": {}},
     "groups": {"g": ["a", "b*"]},
     "expect": {"a": ["lms"]},
+    "sites": ["courses.example.org", "studio.example.org"],
     "catalog": "./components",
 }
 
