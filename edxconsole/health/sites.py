@@ -9,7 +9,7 @@ from dataclasses import replace
 from edxconsole.cluster.checks import Check
 from edxconsole.cluster.model import State
 from edxconsole.health.answer import Answer, poor, unknown
-from edxconsole.health.tls import REFUSED, SOON, Shown
+from edxconsole.health.tls import REFUSED, Shown
 from edxconsole.inventory.names import MAX_SITES
 
 ENOUGH = 12.0
@@ -47,7 +47,7 @@ def _of_all(answers: Mapping[str, Answer], worst: str, unasked: Sequence[str]) -
     if not unasked and all(a == REFUSED for a in answers.values()):
         return poor(f"shows a certificate for none of the sites of hosts.yaml, as for {worst}")
     well = sum(a.state is State.UP for a in answers.values())
-    held = f"; {well} of {count} sites hold {SOON} days or longer" if count > 1 else ""
+    held = f"; {well} of {count} sites are well" if count > 1 else ""
     if unasked and answer.state is State.UP:
         return unknown(f"{unasked[0]}: not asked, as the others took too long{held}")
     if len(set(answers.values())) == 1 and not isinstance(answer, Shown) and answer != REFUSED:

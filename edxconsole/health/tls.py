@@ -22,6 +22,8 @@ LIMIT = 64 * 1024
 """bytes of a handshake: chains of certificates are long"""
 SOON = 14
 """days before its end from which on a certificate is a problem"""
+LATE = 0.25
+"""of a life that is shorter than most: what renews them, as Caddy, does so when a third of it is left"""
 DAY = 86400.0
 NAMELESS = "wants the name of a site before it shows a certificate; name the sites in `sites:` of hosts.yaml"
 
@@ -91,14 +93,20 @@ def judge(der: bytes, now: float, site: str = "") -> Answer:
         return Shown(State.DOWN, f"{the_one} holds only from {told.begins:%Y-%m-%d} on", left=left)
     if left <= 0:
         return Shown(State.DOWN, f"{the_one} expired on {day}: browsers refuse the site", left=left)
-    days = f"{int(left)} day{'' if int(left) == 1 else 's'}"
-    if left < SOON:
-        text = f"{the_one} expires in {days}, on {day}; renew it, then reload"
+    life = (told.ends - told.begins).total_seconds() / DAY
+    if left < min(SOON, LATE * life):
+        text = f"{the_one} expires in {_span(left)}, on {day}; renew it, then reload"
         return Shown(State.DEGRADED, text, left=left)
     if site and not any(covers(name, site) for name in told.names):
         text = f"shown is {the_one}, not one for this name, which may be served elsewhere"
         return Shown(State.UNKNOWN, text, left=left)
-    return Shown(State.UP, f"{the_one} holds {days}, until {day}", left=left)
+    return Shown(State.UP, f"{the_one} holds {_span(left)}, until {day}", left=left)
+
+
+def _span(days: float) -> str:
+    """ "90 days"; "11 hours" of less than one."""
+    count, unit = (int(days), "day") if days >= 1 else (int(days * 24), "hour")
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def covers(name: str, site: str) -> bool:
@@ -124,8 +132,10 @@ def _read(der: bytes) -> _Told:
     try:
         with warnings.catch_warnings(action="ignore"):
             found = x509.load_der_x509_certificate(der)
-            whose = clean_line(found.subject.rfc4514_string(), 60) or "no name"
-            return _Told(_utc(found, "before"), _utc(found, "after"), whose, _names(found))
+            names = _names(found)
+            subject = found.subject.rfc4514_string() or ", ".join(names[:3])
+            whose = clean_line(subject, 60) or "no name"
+            return _Told(_utc(found, "before"), _utc(found, "after"), whose, names)
     except (x509.InvalidVersion, TypeError) as error:
         raise ValueError(f"not with a certificate ({clean_line(str(error), 60)})") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,18 @@ from edxconsole.engine import Engine
 from edxconsole.health import watcher
 from tests.lab.cluster import NEEDS, NEEDS_FULL, LabCluster
 from tests.lab.watching import instance, until, watching
+from tests.unit.health.certificates import certificate
 
 pytestmark = [
     pytest.mark.hosts,
     pytest.mark.root,
-    pytest.mark.needs(*NEEDS, "openssl"),
+    pytest.mark.needs(*NEEDS),
     pytest.mark.timeout(240),
 ]
 
 FLAG = "/edx/var/nginx/server-static/maintenance_heartbeat.txt"
 SITE = "/etc/nginx/sites-enabled/tls-of-a-test"
+TLS = "/etc/nginx/tls-of-a-test"
 SOON = 60.0
 
 
@@ -44,8 +47,10 @@ def said(host: str, component: str, word: str, state: State) -> Callable[[Cluste
 
 
 @asynccontextmanager
-async def watched(cluster: LabCluster, directory: Path) -> AsyncIterator[Engine]:
-    async with watching(cluster.inventory(), directory) as engine:
+async def watched(
+    cluster: LabCluster, directory: Path, *, sites: tuple[str, ...] = ()
+) -> AsyncIterator[Engine]:
+    async with watching(replace(cluster.inventory(), sites=sites), directory) as engine:
         yield engine
 
 
@@ -66,22 +71,56 @@ async def test_a_maintenance_file_is_warned_of(cluster: LabCluster, tmp_path: Pa
         await cluster.web.ash(f"rm -f {FLAG}")
 
 
-async def test_the_certificate_that_nginx_shows_is_judged(cluster: LabCluster, tmp_path: Path) -> None:
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=lms.lab"
-    files = "-keyout /etc/nginx/tls.key -out /etc/nginx/tls.pem"
-    site = "server { listen 48000 ssl; ssl_certificate tls.pem; ssl_certificate_key tls.key; return 204; }"
-    await cluster.web.ash(f"{make} {files} -days 10 2>/dev/null; echo '{site}' >{SITE}; nginx -s reload")
+async def serve_tls(cluster: LabCluster, *named: tuple[str, float]) -> None:
+    """nginx shows a certificate for each (name, days that it holds); the first to who names none of them."""
+    sites = []
+    for name, days in named:
+        pem, key = certificate(days, name=name)
+        await cluster.web.ash(f"printf '%s' '{pem.decode()}' >{TLS}/{name}.pem")
+        await cluster.web.ash(f"umask 077; printf '%s' '{key.decode()}' >{TLS}/{name}.key")
+        pair = f"ssl_certificate {TLS}/{name}.pem; ssl_certificate_key {TLS}/{name}.key"
+        sites.append(f"server {{ listen 48000 ssl; server_name {name}; {pair}; return 204; }}")
+    await cluster.web.ash(f"echo '{' '.join(sites)}' >{SITE}; nginx -s reload")
+
+
+@asynccontextmanager
+async def serving_tls(cluster: LabCluster, *named: tuple[str, float]) -> AsyncIterator[None]:
+    await cluster.web.ash(f"mkdir -p {TLS}")
     try:
-        async with watched(cluster, tmp_path) as engine:
-            found, _ = await until(
-                engine, said("web", "nginx", "expires in", State.DEGRADED), within=30, what="certificate"
-            )
-            assert found.text.startswith("certificate: the certificate of CN=lms.lab expires in 9 days, on ")
-            assert found.every == 900
-            others = [e for e in nginx_of(engine) if e.text.startswith("answers: ")]
-            assert [e.state for e in others] == [State.UP], "the rest of it is asked as ever"
+        await serve_tls(cluster, *named)
+        yield
     finally:
-        await cluster.web.ash(f"rm {SITE} /etc/nginx/tls.key /etc/nginx/tls.pem; nginx -s reload")
+        await cluster.web.ash(f"rm -rf {SITE} {TLS}; nginx -s reload")
+
+
+async def test_the_certificate_that_nginx_shows_is_judged(cluster: LabCluster, tmp_path: Path) -> None:
+    async with serving_tls(cluster, ("lms.lab", 9.5)), watched(cluster, tmp_path) as engine:
+        found, _ = await until(
+            engine, said("web", "nginx", "expires in", State.DEGRADED), within=30, what="certificate"
+        )
+        assert found.text.startswith("certificate: the certificate of CN=lms.lab expires in 9 days, on ")
+        assert found.every == 900
+        others = [e for e in nginx_of(engine) if e.text.startswith("answers: ")]
+        assert [e.state for e in others] == [State.UP], "the rest of it is asked as ever"
+
+
+async def test_each_site_is_asked_by_its_name(cluster: LabCluster, tmp_path: Path) -> None:
+    """nginx shows one certificate to who names no site, and to Studio's visitors another that ends soon."""
+    lms, studio = "courses.lab.test", "studio.lab.test"
+    async with serving_tls(cluster, (lms, 89.5), (studio, 9.5)):
+        async with watched(cluster, tmp_path, sites=(lms, studio)) as engine:
+            found, _ = await until(
+                engine, said("web", "nginx", "expires in", State.DEGRADED), within=30, what="Studio's end"
+            )
+            assert found.text.startswith(
+                f"certificate: {studio}: the certificate of CN={studio} expires in 9 "
+            )
+            assert found.text.endswith("; 1 of 2 sites are well")
+        async with watched(cluster, tmp_path) as engine:
+            nameless, _ = await until(
+                engine, said("web", "nginx", "holds 89 days", State.UP), within=30, what="the default's"
+            )
+            assert nameless.text.startswith(f"certificate: the certificate of CN={lms} holds ")
 
 
 def nginx_of(engine: Engine) -> tuple[Evidence, ...]:

@@ -23,8 +23,8 @@ from edxconsole.health.answer import Answer, dead, good
 from edxconsole.health.sites import ask_sites, for_site
 from edxconsole.health.tls import covers, judge
 from edxconsole.inventory.names import MAX_SITES
+from tests.unit.health.certificates import NOW, certificate
 from tests.unit.health.serving import Serve, ask, ask_spec, says, snapshot
-from tests.unit.health.test_tls import NOW, certificate
 
 CADDY = load_catalog().components["caddy"]
 LMS, STUDIO, SHOP = "courses.example.org", "studio.example.org", "shop.example.org"
@@ -84,13 +84,13 @@ async def shows(directory: Path, days: Mapping[str, float], *, default: str = ""
     [
         ({LMS: 90.5}, [LMS], State.UP, f"check: {LMS}: the certificate of CN={LMS} holds 90 days, until "),
         ({LMS: 90.5, STUDIO: 40.5}, [LMS, STUDIO], State.UP, f"check: {STUDIO}: the certificate of "),
-        ({LMS: 90.5, STUDIO: 40.5}, [LMS, STUDIO], State.UP, "; 2 of 2 sites hold 14 days or longer"),
+        ({LMS: 90.5, STUDIO: 40.5}, [LMS, STUDIO], State.UP, "; 2 of 2 sites are well"),
         ({LMS: 3.5, STUDIO: 9.5, SHOP: 40}, [STUDIO, LMS, SHOP], State.DEGRADED, f": {LMS}: the certificate"),
         ({LMS: 3.5, STUDIO: 9.5, SHOP: 40}, [STUDIO, LMS, SHOP], State.DEGRADED, "expires in 3 days, on "),
-        ({LMS: 3.5, STUDIO: 9.5, SHOP: 40}, [STUDIO, LMS, SHOP], State.DEGRADED, "; 1 of 3 sites hold"),
+        ({LMS: 3.5, STUDIO: 9.5, SHOP: 40}, [STUDIO, LMS, SHOP], State.DEGRADED, "; 1 of 3 sites are well"),
         ({LMS: 3.5, STUDIO: -0.5}, [LMS, STUDIO], State.DOWN, f"{STUDIO} expired on "),
         ({LMS: 90.5}, [LMS, STUDIO], State.UNKNOWN, f"{STUDIO}: shows no certificate for this name"),
-        ({LMS: 90.5}, [LMS, STUDIO], State.UNKNOWN, "; 1 of 2 sites hold"),
+        ({LMS: 90.5}, [LMS, STUDIO], State.UNKNOWN, "; 1 of 2 sites are well"),
         ({SHOP: 90.5}, [LMS, STUDIO], State.DEGRADED, f"for none of the sites of hosts.yaml, as for {LMS}"),
     ],
 )
@@ -168,7 +168,7 @@ async def test_sites_are_asked_no_longer_than_is_fair_to_other_checks() -> None:
     assert asked == [LMS]
     assert (found.state, found.text) == (
         State.UNKNOWN,
-        f"{STUDIO}: not asked, as the others took too long; 1 of 3 sites hold 14 days or longer",
+        f"{STUDIO}: not asked, as the others took too long; 1 of 3 sites are well",
     )
 
     async def silent(site: str) -> tuple[Answer, bytes]:

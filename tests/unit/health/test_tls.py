@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,37 +19,10 @@ from edxconsole.cluster.model import State
 from edxconsole.health.endpoints import endpoint_for
 from edxconsole.health.tls import judge
 from edxconsole.transport.base import TcpEndpoint
+from tests.unit.health.certificates import NOW, certificate
 from tests.unit.health.serving import ask, says, snapshot
 
 CATALOG = load_catalog()
-NOW = datetime.now(UTC)
-
-
-def certificate(
-    days: float, *, since: float = -100, name: str = "lms.example", also: Sequence[str] = ()
-) -> tuple[bytes, bytes]:
-    """PEM of a certificate of itself that ends in so many days, and of its key.
-
-    Args:
-        also: its alternative names; browsers read no other where there are any.
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW + timedelta(days=since))
-        .not_valid_after(NOW + timedelta(days=days))
-    )
-    if also:
-        names = x509.SubjectAlternativeName([x509.DNSName(one) for one in also])
-        builder = builder.add_extension(names, critical=False)
-    made = builder.sign(key, hashes.SHA256())
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return made.public_bytes(Encoding.PEM), private
 
 
 def context(directory: Path, days: float, since: float = -100) -> ssl.SSLContext:
@@ -84,6 +52,33 @@ async def test_a_certificate_is_judged_by_its_end(
     found = await ask("tls", serve, tls=tls)
     assert found.state is state, found
     assert words in found.text
+
+
+@pytest.mark.parametrize(
+    ("since", "days", "state", "words"),
+    [
+        (-0.1, 0.4, State.UP, "the certificate of CN=lms.example holds 9 hours, until "),
+        (-0.4, 0.1, State.DEGRADED, "expires in 2 hours, on "),
+        (-2, 4.5, State.UP, "holds 4 days"),
+        (-5, 1.2, State.DEGRADED, "expires in 1 day, on "),
+        (-35, 10.5, State.DEGRADED, "expires in 10 days, on "),
+    ],
+)
+def test_a_short_life_is_a_problem_only_near_its_end(
+    since: float, days: float, state: State, words: str
+) -> None:
+    """Caddy's own authority gives twelve hours, public ones six days to three months."""
+    der = x509.load_pem_x509_certificate(certificate(days, since=since)[0]).public_bytes(Encoding.DER)
+    found = judge(der, NOW.timestamp() + 1)
+    assert (found.state, words in found.text) == (state, True), found
+
+
+def test_one_without_a_subject_is_called_by_what_it_is_for() -> None:
+    """As Caddy 2.6.2 makes them."""
+    pem, _ = certificate(90.5, name="", also=["courses.example.org"])
+    der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    found = judge(der, NOW.timestamp(), "courses.example.org")
+    assert found.text.startswith("the certificate of courses.example.org holds 90 days")
 
 
 def test_one_that_does_not_hold_yet_is_down() -> None:
