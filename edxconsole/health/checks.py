@@ -188,11 +188,12 @@ async def _exchange(
 def _refused(error: StreamRefused, endpoint: Endpoint, check: Check, listening: bool) -> Answer:
     """Where the probe sees a listener, a refusal is about our rights, not about the service.
 
-    Of a container it sees none: there a refusal is the service's, anything else may be about the way.
+    Inside of a container it sees none: there a refusal is the service's, anything else may be about the way.
+    Tutor publishes the port of HTTPS only where its Caddy shall serve it (ENABLE_HTTPS).
     """
     if check.unit is not None:
         if isinstance(error, PortRefused):
-            if check.spec.kind == "tls":
+            if check.spec.kind == "tls" and not listening:
                 return unknown(
                     f"nothing listens on {endpoint}, inside its container: no HTTPS is served there"
                 )

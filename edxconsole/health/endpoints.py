@@ -12,10 +12,12 @@ from edxconsole.transport.base import Endpoint, TcpEndpoint, UnixEndpoint
 
 _PLAIN_HTTP = (80, 18000, 18010, 8080)
 """preferred ports of nginx: plain HTTP, the LMS site first"""
+DOCKER_PROXY = "docker-pr"
+"""begins the process that holds a port which Docker publishes; its name may be cut, or not to be seen"""
 
 
 def endpoint_of(host: HostSnapshot, component: str, check: Check) -> tuple[Endpoint | None, bool]:
-    """endpoint_for(), or the port of a container at that container's own address.
+    """endpoint_for(), or the port of a container at that container's own address and whether it is published.
 
     None for a container without an address.
     """
@@ -23,7 +25,9 @@ def endpoint_of(host: HostSnapshot, component: str, check: Check) -> tuple[Endpo
         return endpoint_for(host, component, check.spec)
     if not check.unit.address or check.spec.port is None:
         return None, False
-    return TcpEndpoint(check.unit.address, check.spec.port), False
+    seen = (s for s in host.listeners if s.port == check.spec.port)
+    published = any(s.process.startswith(DOCKER_PROXY) for s in seen)
+    return TcpEndpoint(check.unit.address, check.spec.port), published
 
 
 def endpoint_for(host: HostSnapshot, component: str, spec: HealthSpec) -> tuple[Endpoint | None, bool]:

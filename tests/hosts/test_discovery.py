@@ -180,12 +180,15 @@ def test_init_writes_what_status_then_finds_complete(
     console: Console, configured: LabCluster, addresses: list[str], tmp_path: Path
 ) -> None:
     hosts = tmp_path / "hosts.yaml"
+    names = {"LMS_BASE": "courses.example.org", "CMS_BASE": "studio.example.org:443"}
+    put(configured.app1, "/edx/app/edxapp/lms.env.json", SETTINGS | names)
     done = init(console, *addresses, "--sudo", "-o", str(hosts))
     assert done.returncode == 0, done.stdout + done.stderr
     written = hosts.read_text()
     assert SECRET not in written
     assert "# classic Open edX, Koa to Quince" in written
     inventory = load_inventory(hosts)
+    assert inventory.sites == ("courses.example.org", "studio.example.org")
     assert inventory.groups == {"app": ("app1", "app2")}, "the others would be called as their one host"
     for name, runs in RUNS.items():
         assert inventory.expected_on(name) == runs - {"xqueue_consumer"}

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,9 @@ async def test_a_container_without_https_is_not_judged_for_it() -> None:
         assert found.text.endswith(
             "nothing listens on 127.0.0.1:1, inside its container: no HTTPS is served there"
         )
+    proxy = replace(snapshot(1).listeners[0], process="docker-proxy", address="0.0.0.0")
+    published = await ask_spec(closed, replace(snapshot(), listeners=(proxy,)), caddy, sites=[LMS])
+    assert (published.state, published.text.endswith("inside its container")) == (State.DOWN, True), published
 
 
 def test_caddy_is_asked_for_its_certificates_in_its_container() -> None:
