@@ -216,7 +216,7 @@ def test_in_a_container_nothing_of_the_host_is_asked(catalog: Catalog) -> None:
         plan(catalog, "nginx@tutor", Verb.RELOAD, tutor)
     (step,) = plan(catalog, "lms@tutor", Verb.RELOAD, tutor).steps
     assert (step.method, step.master) == ("manager", Identity()), "no HUP of the host's"
-    assert [gate.level for gate in step.gates] == [GateLevel.L0]
+    assert [gate.level for gate in step.gates] == [GateLevel.L0, GateLevel.L2]
 
 
 def test_gates_and_phrase(catalog: Catalog) -> None:
