@@ -54,7 +54,11 @@ class Runner:
                 await self._step(index, step, confirmation)
             except asyncio.CancelledError:
                 self._emit(index, StepState.UNKNOWN, "the console stopped waiting for it")
-                self._journal.append(self._plan.id, f"plan.{PlanState.ABORTED.value}", step=index)
+                event = f"plan.{PlanState.ABORTED.value}"
+                # Shielded: whoever cancels twice still finds the end in the journal.
+                await asyncio.shield(
+                    asyncio.to_thread(self._journal.append, self._plan.id, event, step=index)
+                )
                 raise
             except EdxconsoleError as error:
                 await self._note(index, PlanState.HALTED, str(error))
