@@ -13,12 +13,13 @@ from edxconsole.cluster.units import CONTAINERS, Unit, UnitHealth
 from edxconsole.discovery.configs import PATTERNS, classic_configs
 from edxconsole.discovery.install import CLASSIC_PATHS, installs_of
 from edxconsole.discovery.model import Config, FoundHost, Running
-from edxconsole.discovery.names import address_of, find, is_loopback, resolve
+from edxconsole.discovery.names import find
 from edxconsole.discovery.releases import load_releases
 from edxconsole.discovery.tutor import HOMES, tutor_configs, version_of
 from edxconsole.discovery.upstreams import nginx_configs
 from edxconsole.errors import TransportError
 from edxconsole.inspect.report import Report
+from edxconsole.inspect.resolving import address_of, is_loopback, resolve
 from edxconsole.inspect.sight import Sight
 from edxconsole.services.docker_client import DockerClient
 from edxconsole.services.docker_projects import Project

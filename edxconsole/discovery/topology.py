@@ -15,7 +15,6 @@ from edxconsole.cluster.listening import ANY_ADDRESS
 from edxconsole.cluster.model import Listener
 from edxconsole.cluster.text import clean_line
 from edxconsole.discovery.model import Config, Edge, FoundHost, Topology, Verdict
-from edxconsole.discovery.names import address_of, is_loopback
 from edxconsole.discovery.sentences import (
     SITE,
     STORES,
@@ -28,6 +27,7 @@ from edxconsole.discovery.sentences import (
     unnamed_stores,
 )
 from edxconsole.inspect.edxapp_config import Claim
+from edxconsole.inspect.resolving import address_of, is_loopback
 from edxconsole.inventory.model import Inventory
 
 FRONTS = frozenset({"nginx", "caddy"})

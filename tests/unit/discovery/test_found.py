@@ -17,7 +17,7 @@ from edxconsole.discovery.expect import is_public, propose, sites_of
 from edxconsole.discovery.install import SUPERVISOR_CONF, installs_of
 from edxconsole.discovery.look import names_in
 from edxconsole.discovery.model import FoundHost, Install, Kind, Running, Sign
-from edxconsole.discovery.names import address_of, is_loopback, read_found, read_resolved
+from edxconsole.discovery.names import read_found
 from edxconsole.discovery.releases import load_releases, narrowed, span_of, tutor_release
 from edxconsole.discovery.tutor import services_of
 from edxconsole.discovery.upstreams import claims_of_nginx, names_of_nginx
@@ -25,6 +25,7 @@ from edxconsole.errors import NotUnderstood
 from edxconsole.inspect.edxapp_config import Claim, claims_of, parse_config
 from edxconsole.inspect.edxapp_files import VARIANTS
 from edxconsole.inspect.nginx_config import parse, read_dump
+from edxconsole.inspect.resolving import address_of, is_loopback, read_resolved
 from edxconsole.inventory.loader import load_inventory
 from edxconsole.inventory.names import MAX_SITES, check_site
 from edxconsole.inventory.writer import render_hosts
