@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from edxconsole.catalog.drift import Origin, load_drift_rules
@@ -22,9 +22,12 @@ from edxconsole.inspect.config_leaves import fingerprint, leaves_of
 from edxconsole.inspect.config_text import parse_config, read_exports
 from edxconsole.inspect.drift import EVERYTHING, HostFacts, Said, Unread
 from edxconsole.inspect.edxapp_files import NO_PROCESS, VARIANTS, in_force, statuses, variants_of
+from edxconsole.inspect.edxapp_tutor import OWNER, UNTOLD, documented, readers_of, told_of
+from edxconsole.inspect.python_settings import settings_in
 from edxconsole.inspect.reads import DISTRIBUTIONS, DPKG, INCLUDED, RPM
-from edxconsole.inspect.report import clean
+from edxconsole.inspect.report import Report, clean
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
+from edxconsole.inspect.tutor import project_of
 from edxconsole.inspect.unit_facts import unit_lines
 
 DEADLINE = 60.0
@@ -193,11 +196,12 @@ def _say_text(got: Gathering, kind: str, name: str, text: str) -> None:
 
 async def _edxapp_settings(got: Gathering) -> None:
     """Of the files that the running processes read, in that order: a later one overrides."""
+    if got.sight.contained:
+        await _contained_settings(got)
+        return
     served = variants_of(got.sight.component.id, got.sight.processes())
     if not served:
-        cause = "it runs in a container, whose files are not read" if got.sight.contained else NO_PROCESS
-        kinds = VARIANTS if got.sight.component.id not in VARIANTS else (got.sight.component.id,)
-        got.unread += [Unread(f"{name}_setting", cause) for name in kinds]
+        got.unread += [Unread(kind, NO_PROCESS) for kind in _kinds(got)]
     for name, process in served.items():
         variant, kind = VARIANTS[name], f"{name}_setting"
         async with got.reading(kind):
@@ -208,10 +212,46 @@ async def _edxapp_settings(got: Gathering) -> None:
                 await _say_leaves(got, kind, text, path)
 
 
+async def _contained_settings(got: Gathering) -> None:
+    """Of the files that Docker tells its containers to read; of several of one variant the first tells."""
+    report = Report()
+    project = await project_of(got.sight, report)
+    variants = readers_of(got.sight, project)
+    if project is None or not variants:
+        why = report.untold[0] if report.untold else None
+        cause, remedy = (why.cause, why.remedy) if why else (UNTOLD, "")
+        got.unread += [Unread(kind, cause, remedy) for kind in _kinds(got)]
+        return
+    for name, readers in variants.items():
+        variant, kind = VARIANTS[name], f"{name}_setting"
+        async with got.reading(kind):
+            there = await statuses(got.sight, documented(variant, project))
+            told = told_of(readers[0], variant, project, there)
+            got.unread += [Unread(kind, f"{what}: {cause}") for what, cause in told.lacks]
+            before: dict[str, object] = {}
+            for path in told.force.paths:
+                text = await got.sight.read(path, user=OWNER)
+                found = await asyncio.to_thread(settings_in, text, path, before)
+                before |= found.tree
+                _say_tree(got, kind, found.tree, found.replaced)
+
+
+def _kinds(got: Gathering) -> list[str]:
+    """The kinds of settings that a component has."""
+    names = VARIANTS if got.sight.component.id not in VARIANTS else (got.sight.component.id,)
+    return [f"{name}_setting" for name in names]
+
+
 async def _say_leaves(got: Gathering, kind: str, text: str, path: str) -> None:
-    leaves = leaves_of(await asyncio.to_thread(parse_config, text, path))
+    _say_tree(got, kind, await asyncio.to_thread(parse_config, text, path))
+
+
+def _say_tree(got: Gathering, kind: str, tree: Mapping[str, object], replaced: Collection[str] = ()) -> None:
+    """What a file before it said of the same settings is out of force."""
+    leaves = leaves_of(tree)
     names = {leaf.key for leaf in leaves}
-    got.said = [said for said in got.said if said.kind != kind or said.name not in names]
+    old = (s for s in got.said if s.kind != kind or s.name not in names)
+    got.said = [s for s in old if s.kind != kind or re.split(r"[.\[]", s.name, maxsplit=1)[0] not in replaced]
     for leaf in leaves:
         got.say(kind, leaf.key, leaf.raw, leaf.shown, secret=leaf.secret)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from edxconsole.cluster.model import Process
 from edxconsole.errors import NotUnderstood, PermissionMissing, ServiceUnavailable
 from edxconsole.inspect.config_text import parse_config
-from edxconsole.inspect.reads import STATUS
+from edxconsole.inspect.reads import STATUS, STATUS_OF
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
 
 EXPORTS = "/edx/app/edxapp/edxapp_env"
@@ -93,8 +93,18 @@ def variants_of(component: str, rows: Sequence[Process]) -> dict[str, Process]:
 async def statuses(sight: Sight, paths: Sequence[str]) -> dict[str, FileStatus]:
     """What is there of these files, as far as the login user may look. Raises TransportError."""
     result = await sight.run(["sh", "-c", STATUS, "sh", *paths], timeout=READ_TIMEOUT)
+    return _statuses(result.text, paths)
+
+
+async def status_of(sight: Sight, path: str, user: str) -> FileStatus | None:
+    """The same of one file, with the rights of `user`; None where it is not there. Raises TransportError."""
+    result = await sight.run([*STATUS_OF, path], user=user, timeout=READ_TIMEOUT)
+    return _statuses(result.text, [path]).get(path)
+
+
+def _statuses(text: str, paths: Sequence[str]) -> dict[str, FileStatus]:
     found: dict[str, FileStatus] = {}
-    for line in result.text.splitlines():
+    for line in text.splitlines():
         parts = line.split("|", 4)
         if len(parts) == 5 and parts[4] in paths and parts[0].isdigit() and parts[1].isdigit():
             found[parts[4]] = FileStatus(int(parts[0]), int(parts[1]), parts[2], parts[3])

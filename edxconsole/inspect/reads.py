@@ -105,6 +105,8 @@ done; done
 """
 STATUS = 'for p; do stat -Lc "%s|%Y|%U|%a|%n" -- "$p"; done; exit 0'
 """size, epoch of the last change, owner and mode of each file that is there"""
+STATUS_OF = ("stat", "-Lc", "%s|%Y|%U|%a|%n", "--")
+"""and the path of a file: the same of one, which sudo can allow"""
 DISTRIBUTIONS = """
 [ -d "$1" ] && { [ -r "$1/lib" ] && [ -x "$1/lib" ] || exit 77; }
 for d in "$1"/lib/python*/site-packages/*.dist-info "$1"/lib/python*/site-packages/*.egg-info; do
@@ -129,6 +131,8 @@ def is_read(argv: Sequence[str]) -> bool:
             return script in SCRIPTS or script in FINDING
         case ("head" | "tail", "-c", count, "--", path):
             return count.isdigit() and path.startswith("/")
+        case (*words, path) if tuple(words) == STATUS_OF:
+            return path.startswith("/")
         case ("test", "-e", path):
             return path == MAINTENANCE
         case (*words, port) if tuple(words) == CONNECTIONS_OF:

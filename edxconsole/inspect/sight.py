@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 from edxconsole.catalog.model import Component
+from edxconsole.cluster.containers import contained
 from edxconsole.cluster.model import HostSnapshot, Instance, Process
-from edxconsole.cluster.units import CONTAINERS
 from edxconsole.errors import (
     CommandFailed,
     ConnectionLost,
@@ -75,9 +75,7 @@ class Sight:
     @property
     def contained(self) -> bool:
         """Whether containers run it: its processes and files are theirs then."""
-        names = self.instance.units if self.instance else ()
-        units = [self.host.units[name] for name in names if name in self.host.units]
-        return any(unit.kind == CONTAINERS for unit in units) and not self.processes()
+        return self.instance is not None and contained(self.host, self.instance)
 
     def processes(self) -> list[Process]:
         """The processes of this component, in the order they were started."""
