@@ -23,7 +23,16 @@ from edxconsole.inspect.edxapp_files import (
     statuses,
     variants_of,
 )
-from edxconsole.inspect.edxapp_tutor import OWNER, UNTOLD, Reader, documented, read_at, readers_of, told_of
+from edxconsole.inspect.edxapp_tutor import (
+    OWNER,
+    UNTOLD,
+    Reader,
+    documented,
+    read_at,
+    readers_of,
+    told_of,
+    unlike,
+)
 from edxconsole.inspect.model import Value
 from edxconsole.inspect.python_settings import settings_in
 from edxconsole.inspect.report import Part, Report
@@ -105,6 +114,11 @@ async def _inspect_readers(
         if of_other.force.paths != force.paths:
             report.degraded(f"{other} reads other files than {unit}: {', '.join(of_other.force.paths)}")
     there |= await _seen(sight, report, [path for path in force.paths if path not in places])
+    for reader in readers:
+        for mounted in told[reader.unit].mounted:
+            what = f"whether {reader.unit} has {mounted[0]} still"
+            if wrong := await report.attempt(what, unlike(sight, reader, mounted, there)):
+                report.degraded(wrong)
     started, facts = read_at(sight, readers), {"containers": ", ".join(told)}
     if started is None:
         report.missing("whether it has read its files", f"{unit} does not run")

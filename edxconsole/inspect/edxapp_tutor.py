@@ -8,12 +8,13 @@ image names the first by LMS_CFG and CMS_CFG, its compose file the second by DJA
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from edxconsole.cluster.listening import descends
+from edxconsole.errors import CommandFailed, PermissionMissing
 from edxconsole.inspect.container_files import Inside
-from edxconsole.inspect.edxapp_files import VARIANTS, InForce, Variant
+from edxconsole.inspect.edxapp_files import VARIANTS, FileStatus, InForce, Variant, status_of
 from edxconsole.inspect.sight import Sight
 from edxconsole.inspect.tutor import APPS, Project
 
@@ -43,6 +44,8 @@ class Told:
     force: InForce
     lacks: tuple[tuple[str, str], ...] = ()
     """what is read and can't be seen, and why"""
+    mounted: tuple[tuple[str, str], ...] = ()
+    """path in the container, path on the host; of those that a mount leads to"""
 
 
 def readers_of(sight: Sight, project: Project | None) -> dict[str, list[Reader]]:
@@ -73,11 +76,12 @@ def told_of(reader: Reader, variant: Variant, project: Project, there: Collectio
     usual = f"{CONFIG}/{variant.name}.env.yml"
     named = next(((n, p) for n in variant.variables if (p := reader.inside.variables.get(n))), None)
     by_default = (*documented(variant, project), None)[0]
-    paths, told, lacks = [], [], []
+    paths, told, lacks, mounted = [], [], [], []
     name, place = named or ("", usual)
     found = reader.inside.on_host(place)
     if found is not None and found.endswith(PARSED):
         paths.append(found)
+        mounted.append((place, found))
         told.append(f"{name} of {reader.unit}" if name else f"{usual}, Tutor's usual place, of {reader.unit}")
     elif named is None and by_default is not None:
         paths.append(by_default)
@@ -88,13 +92,40 @@ def told_of(reader: Reader, variant: Variant, project: Project, there: Collectio
     python = reader.inside.on_host(path)
     if python is not None:
         paths.append(python)
+        mounted.append((path, python))
         told.append(module or "Tutor's usual settings module")
     elif module:
         lacks.append((f"settings of {module}", _not_mounted(reader, None)))
     else:
         paths += [p for p in documented(variant, project)[1:] if p in there]
     source = f"{' and '.join(told)}; mounts (Docker)" if told else f"mounts of {reader.unit} (Docker)"
-    return Told(InForce(tuple(dict.fromkeys(paths)), source), tuple(lacks))
+    return Told(InForce(tuple(dict.fromkeys(paths)), source), tuple(lacks), tuple(mounted))
+
+
+async def unlike(
+    sight: Sight, reader: Reader, mounted: tuple[str, str], there: Mapping[str, FileStatus]
+) -> str | None:
+    """What a container has in place of a file of the host, in a sentence; None where it has the same.
+
+    A mount leads to what was there when the container started: a directory that is removed and made again,
+    as `tutor config save --clean-env` does, is another one. Raises PermissionMissing, other TransportErrors.
+    """
+    place, path = mounted
+    pid, mine = reader.inside.pid, there.get(path)
+    if pid is None or mine is None:
+        return None
+    root = f"/proc/{pid}/root"
+    try:
+        its = await status_of(sight, f"{root}{place}", OWNER)
+    except (PermissionMissing, CommandFailed) as error:
+        # The rule that sudo would want names a pid, which the next start changes.
+        raise PermissionMissing("only root can look into it", remedy="log in with more rights") from error
+    if its is not None and (its.size, its.changed_at) == (mine.size, mine.changed_at):
+        return None
+    if its is None and await status_of(sight, f"{root}/", OWNER) is None:
+        return None
+    has = f"no longer has {place}" if its is None else f"has another {place}"
+    return f"{reader.unit} {has}: what it mounted was replaced by {path}, which it sees once it is restarted"
 
 
 def read_at(sight: Sight, readers: Iterable[Reader]) -> float | None:

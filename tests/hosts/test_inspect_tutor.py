@@ -116,9 +116,11 @@ def address(docker: Dockerd, service: str) -> str:
     return str(docker.inspect(f"tutor_local-{service}-1")["NetworkSettings"]["IPAddress"])
 
 
-def look(tutor: Dockerd, lab: Lab, tmp_path: Path, component: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def look(
+    tutor: Dockerd, lab: Lab, tmp_path: Path, component: str, **changes: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """An inspection, and its sections by name."""
-    said = Console(lab.hosts_yaml(lab.inventory([tutor.host])), tmp_path).run(
+    said = Console(lab.hosts_yaml(lab.inventory([tutor.host], **changes)), tmp_path).run(
         "inspect", component, "--json", status=None
     )
     assert "hunter" not in said
@@ -184,6 +186,43 @@ def test_a_file_that_is_newer_than_its_container(tutor: Dockerd, module_lab: Lab
         tutor.host.sh(f"touch -d '-1 hour' {LMS_YML}")
     found, _ = look(tutor, module_lab, tmp_path, "lms")
     assert found["findings"] == []
+
+
+def test_a_directory_that_was_made_anew(tutor: Dockerd, module_lab: Lab, tmp_path: Path) -> None:
+    """As by `tutor config save --clean-env`: a running container has the old one."""
+    tutor.host.sh(f"mv {ROOT}/env {ROOT}/env.old")
+    render(tutor.host)
+    try:
+        found, _ = look(tutor, module_lab, tmp_path, "cms")
+        replaced = [f["text"] for f in found["findings"] if " has another " in f["text"]]
+        assert [text.partition(":cms ")[2].partition(":")[0] for text in replaced] == [
+            "has another /openedx/config/cms.env.yml",
+            "has another /openedx/edx-platform/cms/envs/tutor/production.py",
+        ]
+        tutor.host.sh("docker restart -t 0 tutor_local-cms-1")
+        found, _ = look(tutor, module_lab, tmp_path, "cms")
+        assert found["findings"] == []
+    finally:
+        tutor.host.sh(
+            f"rm -r {ROOT}/env; mv {ROOT}/env.old {ROOT}/env; docker restart -t 0 tutor_local-cms-1"
+        )
+
+
+def test_without_rights_it_says_what_is_missing(tutor: Dockerd, module_lab: Lab, tmp_path: Path) -> None:
+    """The login is in the group docker, and neither Tutor's user nor one that may use sudo."""
+    tutor.host.sh("getent group docker || groupadd docker; usermod -aG docker ops")
+    tutor.host.sh("chgrp docker /var/run/docker.sock; chmod 660 /var/run/docker.sock")
+    try:
+        found, _ = look(tutor, module_lab, tmp_path, "lms", become=None)
+        missing = {m["what"]: m for m in found["missing"]}
+        assert missing[f"settings of {LMS_YML}"]["cause"] == f"ops may not read {LMS_YML}"
+        assert (
+            f"NOPASSWD: /usr/bin/head -c 262145 -- {LMS_YML}" in missing[f"settings of {LMS_YML}"]["remedy"]
+        )
+        assert "NOPASSWD: /usr/bin/stat" in missing[f"when {LMS_YML} was changed"]["remedy"]
+        assert found["findings"] == []
+    finally:
+        tutor.host.sh("gpasswd -d ops docker")
 
 
 def test_a_service_that_is_needed_and_stopped(tutor: Dockerd, module_lab: Lab, tmp_path: Path) -> None:

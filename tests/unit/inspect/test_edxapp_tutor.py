@@ -21,20 +21,21 @@ from hypothesis import strategies as st
 
 from edxconsole.cluster.model import HostSnapshot, Process
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
-from edxconsole.inspect import edxapp_endpoints, tutor
+from edxconsole.errors import PermissionMissing
+from edxconsole.inspect import edxapp, edxapp_endpoints, tutor
 from edxconsole.inspect.container_files import Inside, inside_of, is_path
 from edxconsole.inspect.drift_facts import facts_of
 from edxconsole.inspect.edxapp import inspect_edxapp
 from edxconsole.inspect.edxapp_endpoints import NO_SUCH, STOPPED, UNRESOLVED, WITHIN
-from edxconsole.inspect.edxapp_files import VARIANTS
-from edxconsole.inspect.edxapp_tutor import Reader, told_of
+from edxconsole.inspect.edxapp_files import VARIANTS, statuses
+from edxconsole.inspect.edxapp_tutor import Reader, told_of, unlike
 from edxconsole.inspect.model import Inspection, Section
 from edxconsole.inspect.registry import INSPECTORS
 from edxconsole.inspect.sight import Sight
 from edxconsole.inspect.tutor import Project
 from edxconsole.transport.base import UnixEndpoint
 from tests.support.web_api import StandIn
-from tests.unit.inspect.stage import CATALOG, Stage, look, process, served, snapshot
+from tests.unit.inspect.stage import CATALOG, Stage, look, process, served, sight, snapshot
 
 GOLDEN = Path(__file__).with_name("golden")
 PID, NOW = 7, time.time()
@@ -137,6 +138,16 @@ def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
         return dict.fromkeys(names, ())
 
     monkeypatch.setattr(edxapp_endpoints, "resolve", none)
+
+
+@pytest.fixture(autouse=True)
+def unlooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The containers are none, so nothing is seen in them."""
+
+    async def alike(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(edxapp, "unlike", alike)
 
 
 @pytest.fixture
@@ -327,6 +338,26 @@ async def test_a_name_that_the_host_is_slow_to_tell_is_unknown(
     found = await opened({"lms": container(tmp_path, "lms")})
     assert answers(configuration(found))["mongodb:27017"] == UNRESOLVED
     assert not found.findings
+
+
+async def test_what_a_mount_leads_to_may_be_gone(stage: Stage, tmp_path: Path) -> None:
+    """With a process of this machine for a container's: what it has is at its own root."""
+    path, mounted, gone = (tmp_path / name for name in ("lms.env.yml", "mounted.yml", "gone.yml"))
+    path.write_text("A: 1\n")
+    mounted.write_text("A: 12\n")
+    reader, looking = Reader("p:lms", Inside("lms", pid=os.getpid())), sight(stage, "lms")
+    there = await statuses(looking, [str(path)])
+    assert await unlike(looking, reader, (str(path), str(path)), there) is None
+    said = await unlike(looking, reader, (str(mounted), str(path)), there)
+    assert said is not None
+    assert said.startswith(f"p:lms has another {mounted}: what it mounted was replaced by {path}")
+    said = await unlike(looking, reader, (str(gone), str(path)), there)
+    assert said is not None
+    assert said.startswith(f"p:lms no longer has {gone}: ")
+    ended = Reader("p:lms", Inside("lms", pid=2**30))
+    assert await unlike(looking, ended, (str(gone), str(path)), there) is None
+    with pytest.raises(PermissionMissing, match="only root can look into it"):
+        await unlike(sight(stage, "lms", sudo=False), reader, (str(path), str(path)), there)
 
 
 async def test_drift_compares_what_the_containers_read(
