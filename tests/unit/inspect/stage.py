@@ -108,9 +108,11 @@ def sight(stage: Stage, component: str = "nginx", *, sudo: bool = True) -> Sight
 
 @asynccontextmanager
 async def served(serve: Serve) -> AsyncIterator[int]:
-    """The port of a service that does `serve` with each client."""
+    """The port of a service that does `serve` with each client; in the end no socket of it is left open."""
+    clients: dict[asyncio.StreamWriter, asyncio.Task[object] | None] = {}
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clients[writer] = asyncio.current_task()
         try:
             await serve(reader, writer)
         except ConnectionError:
@@ -123,3 +125,9 @@ async def served(serve: Serve) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in clients:
+            writer.transport.abort()
+        tasks = [task for task in clients.values() if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
