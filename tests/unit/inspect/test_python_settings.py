@@ -1,4 +1,4 @@
-"""Settings in Python, read as text; the real files are those that Tutor 22.0.3 renders, their keys cut (golden)."""
+"""Settings in Python, read as text; the real files are what Tutor 22.0.3 renders, their RSA keys cut."""
 
 from __future__ import annotations
 
