@@ -11,6 +11,7 @@ import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from blockbuster import blockbuster_ctx
 
@@ -42,6 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+    # How fast inputs are made and looked at says how crowded the machine is, nothing of the code.
+    # In CI Hypothesis takes a profile of its own, which is so too, and never random.
+    if not IN_CI:
+        slow = hypothesis.HealthCheck.too_slow
+        hypothesis.settings.register_profile("house", deadline=None, suppress_health_check=[slow])
+        hypothesis.settings.load_profile("house")
     config.addinivalue_line(
         "markers",
         "needs(name, ...): commands or capabilities of tests/lab/needs.py; missing ones are reported",
