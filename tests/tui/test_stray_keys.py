@@ -20,7 +20,7 @@ from tests.tui.fakes import FakeEngine, make_app
 from tests.tui.quiet import rest
 
 KEYS = [
-    *"abcdefghijklmnoprstuvwxyzWG0123456789[]:/?!", "enter", "tab", "shift+tab", "escape", "space", "up",
+    *"abcdefghijklmnoprstuvwxyzWGH0123456789[]:/?!", "enter", "tab", "shift+tab", "escape", "space", "up",
     "down", "left", "right", "pageup", "pagedown", "home", "end", "delete", "backspace", "f1", "f5",
     "ctrl+d", "ctrl+k", "ctrl+r", "ctrl+x", "ctrl+l", "ctrl+p", "ctrl+m", "ctrl+j",
 ]  # fmt: skip
@@ -32,6 +32,7 @@ STARTS: dict[str, tuple[tuple[str, ...], type]] = {
     "component": (("1", "3"), LiveScreen),
     "logs": (("1", "4"), LiveScreen),
     "inspect": (("1", "3", "i"), LiveScreen),
+    "health": (("1", "3", "H"), LiveScreen),
     "filter": (("1", "slash"), LiveScreen),
     "help": (("1", "question_mark"), HelpModal),
     "arm": (("1", "w"), ArmModal),
