@@ -81,7 +81,7 @@ class HealthScreen(LiveScreen):
     def action_ask_costly(self) -> None:
         view = self.query_one(HealthView)
         if not self.asking.ask_costly(item.key for item in view.items):
-            self.notify("None of these checks costs anything: all are asked already.", markup=False)
+            self.notify("None of the checks here costs anything.", markup=False)
 
     def show(self, cluster: ClusterSnapshot) -> None:
         if self._due and self.bridge.ready and self.place.component:

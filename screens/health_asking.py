@@ -57,7 +57,6 @@ class HealthAsking:
         for key in [k for k in self._workers if k not in self.lines]:
             self._workers.pop(key).cancel()
         self._begin(line for line in self.lines.values() if not line.costly)
-        self._changed()
 
     def ask_missed(self) -> None:
         """Ask what could not be asked when the others were, as its host was away, and can be now."""
@@ -67,8 +66,9 @@ class HealthAsking:
     def ask_costly(self, keys: Iterable[str]) -> int:
         """Ask those of these checks that cost; how many of them there are."""
         wanted = [self.lines[key] for key in keys if key in self.lines and self.lines[key].costly]
-        self._begin(wanted)
-        self._changed()
+        if wanted:
+            self._begin(wanted)
+            self._changed()
         return len(wanted)
 
     def stop(self) -> None:

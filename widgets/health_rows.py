@@ -81,7 +81,7 @@ def health_rows(
 
 def health_row(line: CheckLine, host: HostSnapshot, clock: Clock) -> HealthRow:
     """A check on a host whose link is as it is now: on none but a live one does an answer look current."""
-    spec, asked = line.check.spec, line.asked
+    spec, asked = line.check.spec, line.asked if not line.failed else None
     look, text, role = _answer(line, host)
     if line.began is not None:
         look = Look(_ASKING.glyph, f"asking {span(clock.monotonic() - line.began)}", _ASKING.role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -208,6 +209,31 @@ async def test_leaving_ends_the_asking_and_coming_back_asks_anew(keys: tuple[str
         assert "2 of 4 answered · 2 costly not asked" in shown(screen)[0]
 
 
+async def test_what_is_left_before_it_began_leaves_nothing_behind() -> None:
+    app, engine = make_app(live())
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await on_lms(pilot)
+        for _ in range(20):
+            screen.asking.forget()
+            screen.asking.ask("lms")
+        await rest(pilot)
+        gc.collect()
+        assert len(engine.checked) == 4
+        assert "2 of 4 answered" in shown(screen)[0]
+
+
+async def test_keys_before_the_engine_is_there_do_nothing() -> None:
+    app, engine = make_app(live())
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await on_lms(pilot)
+        screen.asking.forget()
+        there, app.bridge._engine = app.bridge._engine, None
+        for action in (screen.action_ask_costly, screen.action_ask_again):
+            action()
+        assert engine.checked == [BEAT1, BEAT2]
+        app.bridge._engine = there
+
+
 async def test_help_on_top_of_it_ends_nothing_and_lists_its_keys() -> None:
     app, engine = make_app(live())
     async with app.run_test(size=(120, 36)) as pilot:
@@ -308,6 +334,11 @@ async def test_a_connection_that_breaks_is_unknown_and_a_bad_answer_is_what_it_i
         del engine.health[BEAT1]
         await pilot.press("r")
         assert "● up" in row(screen, "app1", "heartbeat")
+        engine.health[BEAT1] = ConnectionLost("the connection was reset", host="app1", remedy="press r")
+        await pilot.press("r")
+        gone = row(screen, "app1", "heartbeat")
+        assert "? unknown" in gone
+        assert "41 ms" not in gone, "how long an earlier answer took says nothing of this one"
 
 
 async def test_a_fault_of_the_console_is_said_and_delays_nothing(caplog: pytest.LogCaptureFixture) -> None:
