@@ -91,7 +91,8 @@ class HealthAsking:
             if all(instance.component != component for instance in host.instances):
                 continue
             for check in engine.health_checks(host.name, component):
-                fresh = CheckLine(host.name, check, question(host, component, check))
+                asks = question(host, component, check, self._bridge.inventory.sites)
+                fresh = CheckLine(host.name, check, asks)
                 known = self.lines.get(fresh.key)
                 if known is None:
                     yield fresh

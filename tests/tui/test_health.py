@@ -100,6 +100,17 @@ async def test_cheap_checks_are_asked_at_once_and_those_that_cost_only_when_told
         assert "● up" in row(screen, "app2", "extended heartbeat")
 
 
+async def test_a_certificate_is_asked_for_by_the_names_of_the_inventory() -> None:
+    app, _ = make_app(live())
+    app.bridge.inventory = replace(app.bridge.inventory, sites=("lms.example", "cms.example"))
+    async with app.run_test(size=(200, 50)) as pilot:
+        await rest(pilot)
+        app.screen.post_message(Visit(Place("health", "web", "nginx")))
+        await rest(pilot)
+        assert isinstance(app.screen, HealthScreen)
+        assert "the certificate for lms.example, cms.example" in row(app.screen, "web", "certificate")
+
+
 async def from_component(pilot: Pilot[Any]) -> type:
     pilot.app.screen.query_one(MatrixView).focus()
     await pilot.press("home", "enter")
