@@ -18,6 +18,8 @@ from screens.live import LiveScreen
 from tests.tui import snapshots
 from tests.tui.fakes import FakeEngine, make_app
 from tests.tui.quiet import rest
+from widgets.match import Match
+from widgets.row_table import RowTable
 
 KEYS = [
     *"abcdefghijklmnoprstuvwxyzWGH0123456789[]:/?!", "enter", "tab", "shift+tab", "escape", "space", "up",
@@ -52,7 +54,9 @@ async def start(pilot: Pilot[Any], name: str) -> None:
         await pilot.press("escape")
     assert isinstance(app.screen, LiveScreen)
     await pilot.press("1", "escape", "escape", "1")
-    app.screen.query_one("#problems").focus()
+    problems = app.screen.query_one("#problems", RowTable)
+    problems.filter(Match(""))
+    problems.focus()
     await pilot.press("home", "down")
     keys, kind = STARTS[name]
     await pilot.press(*keys)
