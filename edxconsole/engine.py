@@ -26,7 +26,8 @@ from edxconsole.cluster.settling import settled
 from edxconsole.cluster.watcher import Watcher
 from edxconsole.engine_services import ManagerBook
 from edxconsole.engine_thread import EngineThread
-from edxconsole.health.checks import ask_all, check_component
+from edxconsole.health.asked import Asked
+from edxconsole.health.checks import ask_check, check_component, checks_there
 from edxconsole.health.watcher import HealthWatcher
 from edxconsole.inspect.drift import Drift
 from edxconsole.inspect.model import Inspection
@@ -162,23 +163,14 @@ class Engine:
             sites=self.inventory.sites,
         )
 
-    async def ask_health(
-        self, host: str, component: str, *, extended: bool = False
-    ) -> tuple[tuple[Check, Evidence], ...]:
-        """Every check of a component now, each with its answer; () when it has none.
+    def health_checks(self, host: str, component: str) -> tuple[Check, ...]:
+        """Every check of a component there, also those that cost; () when it has none. Any thread."""
+        return checks_there(self.snapshot.hosts[host], self.catalog, component)
 
-        Args:
-            extended: those as well that cost, and that nothing else ever asks (HealthSpec.on_demand).
-        """
+    async def ask_check(self, host: str, component: str, check: Check) -> Asked:
+        """Ask one of `health_checks` now. Raises ConnectionLost; all else that goes wrong is its answer."""
         seen = self.snapshot.hosts[host]
-        return await ask_all(
-            self.transport(host),
-            seen,
-            self.catalog,
-            component,
-            lambda check: extended or not check.spec.on_demand,
-            sites=self.inventory.sites,
-        )
+        return await ask_check(self.transport(host), seen, component, check, self.inventory.sites)
 
     async def inspect(self, host: str, component: str) -> Inspection:
         """Open one component of a host up, as it is now. Changes nothing there.

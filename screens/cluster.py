@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot, Link
 from screens.details import component_facts, host_facts
-from screens.live import Inspect, LiveScreen
+from screens.live import AskHealth, Inspect, LiveScreen
 from screens.place import Place, Target, Visit
 from screens.styles import SHEETS
 from widgets.change_list import ChangeList
@@ -31,7 +31,7 @@ class ClusterScreen(LiveScreen):
     SCOPED_CSS = False
     KIND = "cluster"
     AUTO_FOCUS = "#problems"
-    BINDINGS = bindings(Inspect)
+    BINDINGS = bindings(Inspect, AskHealth)
 
     def panes(self) -> Iterable[Widget]:
         clock = self.bridge.clock

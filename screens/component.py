@@ -11,7 +11,7 @@ from textual.widget import Widget
 from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot
 from edxconsole.logs.model import LogSource
 from screens.details import component_facts
-from screens.live import Inspect
+from screens.live import AskHealth, Inspect
 from screens.log_screen import LoggingScreen
 from screens.place import Place, Target, Visit
 from screens.styles import SHEETS
@@ -38,7 +38,7 @@ class ComponentScreen(LoggingScreen):
     SCOPED_CSS = False
     KIND = "component"
     AUTO_FOCUS = "#instances"
-    BINDINGS = bindings(Inspect)
+    BINDINGS = bindings(Inspect, AskHealth)
 
     def panes(self) -> Iterable[Widget]:
         yield Container(

@@ -58,6 +58,8 @@ class ConfirmModal(BoxModal[Plan]):
                 yield Button(f"Do it: {self._plan.verb}", id="run", compact=True)
 
     def on_mount(self) -> None:
+        if not self.query("#run"):
+            return  # dismissed in the middle of its start, it has some of its parts only
         self.query_one(DetailView).show(plan_facts(self._plan))
         self.call_after_refresh(self._size_plan)
         self.set_interval(1.0, self._judge)

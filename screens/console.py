@@ -55,6 +55,7 @@ MODES = {
     "component": "ComponentScreen",
     "logs": "LogsScreen",
     "inspect": "InspectScreen",
+    "health": "HealthScreen",
 }
 """Every screen of the console, by its module in `screens`: a new one is one line here."""
 

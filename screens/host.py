@@ -11,7 +11,7 @@ from edxconsole.cluster.model import ClusterSnapshot, HostSnapshot
 from edxconsole.logs.model import LogSource
 from screens import linking
 from screens.linking import Links
-from screens.live import Inspect
+from screens.live import AskHealth, Inspect
 from screens.log_screen import LoggingScreen
 from screens.place import Place, Target, Visit
 from screens.styles import SHEETS
@@ -33,7 +33,7 @@ class HostScreen(LoggingScreen):
     SCOPED_CSS = False
     KIND = "host"
     AUTO_FOCUS = "#services"
-    BINDINGS = bindings(Inspect)
+    BINDINGS = bindings(Inspect, AskHealth)
 
     def panes(self) -> Iterable[Widget]:
         clock = self.bridge.clock

@@ -20,6 +20,7 @@ from widgets.commands import Command, bindings
 from widgets.detail_view import DetailView
 from widgets.ink import Role
 from widgets.inspection_view import InspectionView
+from widgets.item_view import ItemView
 from widgets.match import Match
 from widgets.states import link_look
 from widgets.words import clock_time, count, span
@@ -113,7 +114,7 @@ class InspectScreen(LiveScreen):
         if view.match:
             yield f"{len(view.items)}  /{view.match.text}"
 
-    def on_inspection_view_moved(self, event: InspectionView.Moved) -> None:
+    def on_item_view_moved(self, event: ItemView.Moved) -> None:
         self.query_one(DetailView).show(event.item.told if event.item is not None else ())
 
     def filter_pane(self, pane: Canvas, match: Match) -> None:

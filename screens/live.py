@@ -56,6 +56,12 @@ class Inspect(Command):
     key, title, action, footer = "i", "Inspect", "inspect", True
 
 
+class AskHealth(Command):
+    """Ask every health check of the selected component now, on all its hosts; those that cost are listed."""
+
+    key, shown, title, action = "H", "H", "Ask health now", "ask_health"
+
+
 class LiveScreen(Screen[None]):
     """A screen that follows the cluster. Subclasses compose panes and fill them in `show`."""
 
@@ -231,6 +237,13 @@ class LiveScreen(Screen[None]):
             self.post_message(Visit(Place("inspect", host, component)))
         else:
             self.notify("Nothing is selected that could be inspected.", markup=False)
+
+    def action_ask_health(self) -> None:
+        host, component = self.selection()
+        if component:
+            self.post_message(Visit(Place("health", host, component)))
+        else:
+            self.notify("Nothing is selected whose health could be asked.", markup=False)
 
     def action_act(self) -> None:
         target = self.target()

@@ -136,11 +136,18 @@ class KeyBar(Line):
     """The keys that work here, most useful first."""
 
     def show(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Pairs of key and word."""
+        """Pairs of key and word; the last of those that don't fit are left out."""
         pairs = list(keys)
-        wide = sum(cell_len(key) + cell_len(word) + 4 for key, word in pairs) - 2 <= self.size.width
-        gap = " " * (3 if wide else 2)
+        wide = _needed(pairs, 3) <= self.size.width
+        gap = 3 if wide else 2
+        while len(pairs) > 1 and _needed(pairs, gap) > self.size.width > 0:
+            pairs.pop()
         runs: list[tuple[str, Role]] = [(" ", Role.TEXT)]
         for n, (key, word) in enumerate(pairs):
-            runs += [(key, Role.ACCENT), (f" {word}{gap if n < len(pairs) - 1 else ''}", Role.DIM)]
+            runs += [(key, Role.ACCENT), (f" {word}{' ' * gap if n < len(pairs) - 1 else ''}", Role.DIM)]
         self.say(tuple(runs))
+
+
+def _needed(pairs: list[tuple[str, str]], gap: int) -> int:
+    """Cells that keys and words take, one before them and `gap` between them."""
+    return 1 + sum(cell_len(key) + 1 + cell_len(word) + gap for key, word in pairs) - gap

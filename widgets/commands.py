@@ -31,12 +31,13 @@ class Command:
         return " ".join((cls.__doc__ or "").split())
 
     @classmethod
-    def binding(cls) -> Binding:
+    def binding(cls, *, footer: bool = True) -> Binding:
+        """Its binding; without `footer` it is not in the footer, as where there is no room for it."""
         return Binding(
             cls.key,
             cls.action,
             cls.title,
-            show=cls.footer,
+            show=cls.footer and footer,
             key_display=cls.shown or None,
             priority=cls.priority,
             tooltip=cls.help(),

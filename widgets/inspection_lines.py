@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 
 from edxconsole.inspect.model import Fact, Finding, Inspection, Missing, Section, Table, Value
 from edxconsole.inspect.wording import is_numeric, label, said, shown
-from widgets import detail_view
 from widgets.cells import GAP
 from widgets.clean import pad
 from widgets.ink import Role
-from widgets.match import Match
+from widgets.items import Block, Item, Runs, Said
 from widgets.states import STATE
 from widgets.wrapping import pieces
-
-Runs = tuple[tuple[str, Role], ...]
-Said = detail_view.Fact
 
 _INDENT = 2
 _LEAST, _LEAST_NAME = 8, 32
@@ -31,44 +26,9 @@ _PIECES = 40
 """lines that one value may take"""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What the cursor can be on: its lines, its whole text, and where that was read."""
-
-    key: str
-    """the same after asking again, as long as the thing is there"""
-    lines: tuple[Runs, ...]
-    search: str
-    told: tuple[Said, ...]
-    copied: str
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Lines above some items, which go when none of these passes the filter; and a line below them."""
-
-    head: tuple[Runs, ...]
-    items: tuple[Item, ...] = ()
-    foot: tuple[Runs, ...] = ()
-    bare: bool = False
-    """shown without items, too, when nothing is filtered"""
-
-
 def blocks(found: Inspection, width: int, safe: Callable[[str], str]) -> list[Block]:
     """Everything there is to show, `width` cells wide. `safe` makes text fit for this terminal."""
     return list(_Layout(found, width, safe).blocks())
-
-
-def chosen(all_blocks: Iterable[Block], match: Match) -> Iterator[tuple[Runs, Item | None]]:
-    """The lines that the filter leaves, each with the item it belongs to."""
-    for block in all_blocks:
-        items = [i for i in block.items if match(i.search)] if match else block.items
-        if not items and (match or not block.bare):
-            continue
-        yield from ((line, None) for line in block.head)
-        yield from ((line, item) for item in items for line in item.lines)
-        if not match:
-            yield from ((line, None) for line in block.foot)
 
 
 class _Layout:

@@ -8,17 +8,17 @@ from typing import Any
 
 import click
 
-from edxconsole.cluster.checks import Check
-from edxconsole.cluster.model import ClusterSnapshot, Evidence
+from edxconsole.cluster.model import ClusterSnapshot
 from edxconsole.commands.observing import UNREACHABLE, exit_status, is_wrong, silent_hosts
 from edxconsole.commands.opening import Opened, open_cluster, open_engine
 from edxconsole.commands.options import reading, run
 from edxconsole.commands.output import Cell, Printer, print_json
 from edxconsole.engine import Engine
 from edxconsole.errors import TransportError
+from edxconsole.health.asked import Asked
 
-Asked = tuple[str, str, Check, Evidence]
-"""host, component, the check, its answer"""
+Found = tuple[str, str, Asked]
+"""host, component, one of its checks with the answer"""
 
 
 @click.command()
@@ -39,7 +39,7 @@ def health(
     opened = open_cluster(hosts, selectors)
     snapshot, found, lost = run(_ask(opened, timeout, extended))
     shown = [snapshot.hosts[name] for name in opened.hosts if name in snapshot.hosts]
-    code = exit_status(shown, any(is_wrong(evidence.state) for *_, evidence in found))
+    code = exit_status(shown, any(is_wrong(asked.evidence.state) for *_, asked in found))
     if lost:
         code = UNREACHABLE
     if as_json:
@@ -60,7 +60,7 @@ def health(
 
 async def _ask(
     opened: Opened, timeout: float, extended: bool
-) -> tuple[ClusterSnapshot, list[Asked], list[str]]:
+) -> tuple[ClusterSnapshot, list[Found], list[str]]:
     async with open_engine(opened) as engine:
         snapshot = await engine.wait_settled(timeout)
         names = [name for name in opened.hosts if name in snapshot.hosts and snapshot.hosts[name].trusted]
@@ -70,29 +70,33 @@ async def _ask(
 
 async def _of_host(
     engine: Engine, opened: Opened, snapshot: ClusterSnapshot, host: str, extended: bool
-) -> tuple[list[Asked], list[str]]:
+) -> tuple[list[Found], list[str]]:
     """One component after the other; the hosts meanwhile at the same time."""
-    found: list[Asked] = []
+    found: list[Found] = []
     for instance in snapshot.hosts[host].instances:
-        if opened.means(host, instance.component):
+        component = instance.component
+        if opened.means(host, component):
+            checks = engine.health_checks(host, component)
+            wanted = [c for c in checks if extended or not c.spec.on_demand]
             try:
-                answers = await engine.ask_health(host, instance.component, extended=extended)
+                asked = await asyncio.gather(*(engine.ask_check(host, component, c) for c in wanted))
             except TransportError as error:
                 return found, [str(error)]
-            found += [(host, instance.component, check, evidence) for check, evidence in answers]
+            found += [(host, component, one) for one in asked]
     return found, []
 
 
-def _json(one: Asked) -> dict[str, Any]:
-    host, component, check, evidence = one
-    spec = check.spec
+def _json(one: Found) -> dict[str, Any]:
+    host, component, asked = one
+    evidence, spec = asked.evidence, asked.check.spec
     return {
         "host": host,
         "component": component,
-        "check": check.name,
+        "check": asked.check.name,
         "state": evidence.state.value,
         "text": evidence.text,
         "at": evidence.age.at,
+        "took_seconds": asked.took,
         "level": spec.level,
         "proves": spec.meaning,
         "every_seconds": evidence.every,
@@ -100,10 +104,11 @@ def _json(one: Asked) -> dict[str, Any]:
     }
 
 
-def _print(found: list[Asked]) -> None:
+def _print(found: list[Found]) -> None:
     out = Printer()
     rows: list[list[Cell | str]] = []
-    for host, component, check, evidence in found:
+    for host, component, asked in found:
+        evidence, check = asked.evidence, asked.check
         rate = f"{evidence.every:g} s" if evidence.every is not None else "on demand"
         text = evidence.text.removeprefix(f"{check.name}: ")
         rows.append([host, component, check.name, out.state(evidence.state), rate, text])

@@ -12,6 +12,7 @@ from edxconsole.cluster.model import Age, Evidence, HostSnapshot, State
 from edxconsole.cluster.text import clean_line
 from edxconsole.errors import ConnectionLost, PortRefused, StreamRefused, TransportError
 from edxconsole.health.answer import Answer, dead, odd, unknown
+from edxconsole.health.asked import Asked
 from edxconsole.health.caches import check_memcached, check_redis, check_redis_queues
 from edxconsole.health.databases import check_mysql
 from edxconsole.health.endpoints import endpoint_of
@@ -68,41 +69,37 @@ async def check_component(
 
     Args:
         container: only those in the container of this unit name.
-        sites: as run_check().
+        sites: as ask_check().
 
     Raises ConnectionLost.
     """
 
-    def which(check: Check) -> bool:
-        there = not container or (check.unit is not None and check.unit.name == container)
-        return there and check.spec.gate and not check.spec.on_demand
+    asked = [c for c in checks_there(host, catalog, component) if c.spec.gate and not c.spec.on_demand]
+    if container:
+        asked = [c for c in asked if c.unit is not None and c.unit.name == container]
+    answers = await asyncio.gather(*(run_check(transport, host, component, c, sites) for c in asked))
+    return tuple(answers)
 
-    found = await ask_all(transport, host, catalog, component, which, sites=sites)
-    return tuple(evidence for _, evidence in found)
 
-
-async def ask_all(
-    transport: Transport,
-    host: HostSnapshot,
-    catalog: Catalog,
-    component: str,
-    which: Callable[[Check], bool],
-    *,
-    sites: Sequence[str] = (),
-) -> tuple[tuple[Check, Evidence], ...]:
-    """These checks of a component now, at the same time. Raises ConnectionLost."""
+def checks_there(host: HostSnapshot, catalog: Catalog, component: str) -> tuple[Check, ...]:
+    """Every check that a component has on a host, also those that cost; () when it has none."""
     known = catalog.get(component)
     if known is None:
         return ()
     instance = next((i for i in host.instances if i.component == component), None)
-    asked = [c for c in checks_on(host, known, instance, whatever=True) if which(c)]
-    answers = await asyncio.gather(*(run_check(transport, host, component, c, sites) for c in asked))
-    return tuple(zip(asked, answers, strict=True))
+    return checks_on(host, known, instance, whatever=True)
 
 
 async def run_check(
     transport: Transport, host: HostSnapshot, component: str, check: Check, sites: Sequence[str] = ()
 ) -> Evidence:
+    """One check now, as evidence. Raises ConnectionLost when the host itself is gone."""
+    return (await ask_check(transport, host, component, check, sites)).evidence
+
+
+async def ask_check(
+    transport: Transport, host: HostSnapshot, component: str, check: Check, sites: Sequence[str] = ()
+) -> Asked:
     """One check now. Raises ConnectionLost when the host itself is gone; all else is evidence.
 
     Args:
@@ -124,14 +121,15 @@ async def run_check(
         answer = unknown("can't be asked: Docker names no address of it")
     else:
         answer = dead("nothing of it listens")
-    took = (time.monotonic() - began) * 1000
-    return Evidence(
+    took = time.monotonic() - began
+    evidence = Evidence(
         source="health",
-        text=_sentence(check, answer, took, first),
+        text=f"{check.name}: {_said(check, answer, first, f' ({_about(took * 1000)})')}",
         state=answer.state,
         age=Age(at=time.time(), seen=time.monotonic()),
         every=None if spec.on_demand else spec.every,
     )
+    return Asked(check, evidence, _said(check, answer, first), took)
 
 
 async def _run(
@@ -204,14 +202,14 @@ def _refused(error: StreamRefused, endpoint: Endpoint, check: Check, listening: 
     return unknown(f"can't be asked: {error.cause}")
 
 
-def _sentence(check: Check, answer: Answer, took: float, first: bytes) -> str:
-    words = f"{check.name}: {answer.text}"
+def _said(check: Check, answer: Answer, first: bytes, took: str = "") -> str:
+    """The answer with what it proves, or with its first bytes. `took` is said of what passed."""
     if answer.state is State.UP:
         proves = f"; {check.spec.proves}" if check.spec.proves else ""
-        return f"{words} ({_about(took)}){proves}"
+        return f"{answer.text}{took}{proves}"
     if not answer.clear and first:
-        return f"{words}; it begins {clean_line(ascii(first[:48].decode('latin-1')), 80)}"
-    return words
+        return f"{answer.text}; it begins {clean_line(ascii(first[:48].decode('latin-1')), 80)}"
+    return answer.text
 
 
 def _about(milliseconds: float) -> str:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from edxconsole.cluster.model import ClusterSnapshot, Evidence, State
 from edxconsole.engine import Engine
 from edxconsole.health import watcher
+from screens.health import HealthScreen
+from screens.place import Place, Visit
+from tests.lab import shown
 from tests.lab.cluster import NEEDS, NEEDS_FULL, LabCluster
+from tests.lab.console import Console
 from tests.lab.watching import instance, until, watching
 from tests.unit.health.certificates import certificate
+from widgets.health_rows import CheckLine
 
 pytestmark = [
     pytest.mark.hosts,
@@ -200,6 +208,75 @@ async def test_the_stand_in_of_mongod_says_who_waits(cluster: LabCluster, tmp_pa
         await until(
             engine, said("data", "mongodb", "nobody waits long", State.UP), within=30, what="its locks"
         )
+
+
+ASKED = 60.0
+"""seconds within which a screen shows an answer; one that never comes takes its whole timeout"""
+
+
+async def lines_until(
+    pilot: Pilot[Any], seen: Callable[[dict[str, CheckLine]], bool], what: str, *, key: str = "r"
+) -> dict[str, CheckLine]:
+    """The checks of the Health screen by "host/check", once they are so; `key` asks again until then."""
+    end = time.monotonic() + ASKED
+    while True:
+        screen = pilot.app.screen
+        if isinstance(screen, HealthScreen):
+            if seen(screen.asking.lines):
+                return screen.asking.lines
+            if not screen.asking.running:
+                await pilot.press(key)
+        assert time.monotonic() < end, (what, screen)
+        await pilot.pause(0.1)
+
+
+def answer(line: CheckLine | None) -> State | None:
+    return line.asked.evidence.state if line is not None and line.asked is not None else None
+
+
+async def test_the_screen_asks_each_host_apart_and_what_costs_when_told(
+    cluster: LabCluster, tmp_path: Path
+) -> None:
+    """The gunicorn of app2 is stopped as by a debugger: it accepts, and never answers."""
+    beats, more = ("app1/heartbeat", "app2/heartbeat"), "app1/extended heartbeat"
+    stopped = await cluster.app2.ash("pgrep -f '[g]unicorn.*lms.wsgi' | tr '\\n' ' '")
+    async with shown.console(cluster.inventory(), tmp_path) as pilot:
+        await shown.rows(pilot, "lms")
+        try:
+            await cluster.app2.ash(f"kill -STOP {stopped}")
+            pilot.app.screen.post_message(Visit(Place("health", "app1", "lms")))
+            lines = await lines_until(
+                pilot,
+                lambda x: (answer(x.get(beats[0])), answer(x.get(beats[1]))) == (State.UP, State.DOWN),
+                "app1 answers, and app2 is given up",
+            )
+            one, two = (lines[beat].asked for beat in beats)
+            assert one is not None
+            assert two is not None
+            assert two.text == "127.0.0.1:8000 gave no answer within 6 s"
+            assert one.took < two.took
+            assert one.evidence.age.seen < two.evidence.age.seen, "neither waited for the other"
+            assert lines[more].asked is None
+            assert lines[more].check.spec.cost
+        finally:
+            await cluster.app2.ash(f"kill -CONT {stopped}")
+        lines = await lines_until(pilot, lambda x: all(answer(x[b]) is State.UP for b in beats), "both are")
+        assert lines[more].asked is None, "it costs"
+        lines = await lines_until(pilot, lambda x: answer(x[more]) is State.UP, "what costs", key="x")
+        assert lines[more].asks == "GET /heartbeat?extended at 127.0.0.1:8000 as localhost"
+
+
+def test_the_command_says_how_long_each_answer_took(cluster: LabCluster, tmp_path: Path) -> None:
+    console = Console(cluster.lab.hosts_yaml(cluster.inventory()), tmp_path)
+    cheap, all_of_them = (
+        {(c["host"], c["check"]): c for c in console.json("health", "lms", *more, status=None)["checks"]}
+        for more in ((), ("--extended",))
+    )
+    hosts = ("app1", "app2")
+    assert set(cheap) == {(host, "heartbeat") for host in hosts}
+    assert set(all_of_them) == {(h, c) for h in hosts for c in ("heartbeat", "extended heartbeat")}
+    assert all(check["took_seconds"] > 0 for check in all_of_them.values())
+    assert all_of_them["app1", "extended heartbeat"]["every_seconds"] is None
 
 
 @pytest.mark.needs(*NEEDS_FULL)

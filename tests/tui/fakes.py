@@ -9,9 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edxconsole.catalog.model import Catalog
-from edxconsole.cluster.model import ClusterSnapshot
+from edxconsole.cluster.checks import Check
+from edxconsole.cluster.model import Age, ClusterSnapshot, Evidence, State
 from edxconsole.cluster.units import Identity
 from edxconsole.errors import EdxconsoleError, UsageError
+from edxconsole.health.asked import Asked
+from edxconsole.health.checks import checks_there
 from edxconsole.inspect.model import Inspection
 from edxconsole.inventory.model import Inventory
 from edxconsole.logs.model import LogBatch, LogFeed, LogSource
@@ -65,6 +68,35 @@ class FakeEngine:
         """while it is there and not set, inspections wait for it"""
         self.left = 0
         """inspections that were cancelled"""
+        self.checked: list[str] = []
+        """host/check of what was asked, in order"""
+        self.health: dict[str, tuple[State, str, float] | Exception] = {}
+        """host/check -> state, text, seconds it took; up when it is not there"""
+        self.gates: dict[str, asyncio.Event] = {}
+        """host, or host/check -> the answer waits for it"""
+        self.unasked: list[str] = []
+        """host/check of what was cancelled"""
+
+    def health_checks(self, host: str, component: str) -> tuple[Check, ...]:
+        return checks_there(self.snapshot.hosts[host], self.catalog, component)
+
+    async def ask_check(self, host: str, component: str, check: Check) -> Asked:
+        key = f"{host}/{check.name}"
+        self.checked.append(key)
+        try:
+            for gate in (self.gates.get(host), self.gates.get(key)):
+                if gate is not None:
+                    await gate.wait()
+        except asyncio.CancelledError:
+            self.unasked.append(key)
+            raise
+        answer = self.health.get(key, (State.UP, f"{check.spec.path} answers 200", 0.041))
+        if isinstance(answer, Exception):
+            raise answer
+        state, text, took = answer
+        age = Age(self.clock.now(), self.clock.monotonic())
+        every = None if check.spec.on_demand else check.spec.every
+        return Asked(check, Evidence("health", f"{check.name}: {text}", state, age, every), text, took)
 
     async def inspect(self, host: str, component: str) -> Inspection:
         self.inspected.append((host, component))
@@ -83,7 +115,8 @@ class FakeEngine:
 
     @property
     def holds(self) -> bool:
-        return self.release is not None and not self.release.is_set()
+        gates = [*self.gates.values(), *([self.release] if self.release is not None else [])]
+        return any(not gate.is_set() for gate in gates)
 
     def publish(self, snapshot: ClusterSnapshot) -> None:
         self.snapshot = snapshot

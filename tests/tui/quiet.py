@@ -11,6 +11,7 @@ from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 
 from screens.console import EdxConsole
+from screens.health import HealthScreen
 from screens.inspect import InspectScreen
 from screens.log_screen import LoggingScreen
 
@@ -43,6 +44,8 @@ def busy(app: App[Any]) -> bool:
             if isinstance(screen, LoggingScreen) and screen.following is not None and screen.following.busy:
                 return True
             if isinstance(screen, InspectScreen) and screen.asking.began is not None and not _held(app):
+                return True
+            if isinstance(screen, HealthScreen) and screen.asking.running and not _held(app):
                 return True
     screen = app.screen
     if screen._dirty_widgets or screen._callbacks or screen._layout_required:

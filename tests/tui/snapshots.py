@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from edxconsole.catalog.model import Actions, ActionSpec, Catalog, Component, LogSpec
+from edxconsole.catalog.model import Actions, ActionSpec, Catalog, Component, HealthSpec, LogSpec
 from edxconsole.cluster.model import (
     Age,
     ClusterSnapshot,
@@ -45,6 +46,37 @@ TITLES = {
 }
 
 
+COST = (
+    "it queues a task for a worker and holds an LMS worker up to 5 s until it is done; it fails by half "
+    "where app hosts don't share a memcached"
+)
+
+
+def heartbeats(port: int) -> tuple[HealthSpec, ...]:
+    more: dict[str, Any] = {"kind": "http", "port": port, "host_header": "localhost", "level": "L3"}
+    reaches = "it answers, and reaches its SQL database and module store"
+    does = "a worker did a sample task and its result came back through the cache"
+    return (
+        HealthSpec(name="heartbeat", path="/heartbeat", meaning=reaches, **more),
+        HealthSpec(
+            name="extended heartbeat", path="/heartbeat?extended", meaning=does, on_demand=True, cost=COST,
+            gate=False, **more,
+        ),
+    )  # fmt: skip
+
+
+HEALTH = {
+    "lms": heartbeats(8000),
+    "cms": heartbeats(8010),
+    "nginx": (
+        HealthSpec(name="answers", kind="nginx", meaning="nginx answers; nothing of what is behind it"),
+        HealthSpec(name="maintenance", kind="absent", path="/edx/var/nginx/maintenance.txt", every=60),
+        HealthSpec(name="certificate", kind="tls", every=900, meaning="how long it holds"),
+    ),
+    "memcached": (HealthSpec(name="stats", kind="memcached", port=11211),),
+}
+
+
 def catalog() -> Catalog:
     components = {
         name: Component(
@@ -55,6 +87,7 @@ def catalog() -> Catalog:
             first_log=f"/edx/var/log/{name}",
             logs=(LogSpec(name="stderr", path=f"/edx/var/log/supervisor/{name}-stderr.log", format="plain"),),
             configs=(f"/edx/etc/{name}.yml",),
+            health=HEALTH.get(name, ()),
             depends=("mysql", "memcached") if name in ("lms", "cms") else (),
             actions=Actions(
                 restart=ActionSpec(what=f"Restarts {title}.", warning="Requests fail meanwhile.")

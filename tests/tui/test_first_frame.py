@@ -16,8 +16,8 @@ LATER = {
     "asyncssh", "click", "cryptography", "edxconsole.catalog.loader", "edxconsole.catalog.model",
     "edxconsole.engine", "edxconsole.inventory.hostsfile", "edxconsole.probe.frames", "edxconsole.services",
     "edxconsole.transport", "httpcore", "httpx", "jeepney", "paramiko", "psutil",
-    "pydantic", "pydantic_core", "screens.acting", "screens.component", "screens.help", "screens.host",
-    "screens.inspect", "screens.logs", "screens.palette", "screens.prompting",
+    "pydantic", "pydantic_core", "screens.acting", "screens.component", "screens.health", "screens.help",
+    "screens.host", "screens.inspect", "screens.logs", "screens.palette", "screens.prompting",
 }  # fmt: skip
 """what cost more than it gave before there was something to see"""
 

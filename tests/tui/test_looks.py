@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
 from textual.color import Color
 from textual.pilot import Pilot
 
+from edxconsole.cluster.model import State
 from screens.place import Place, Visit
 from tests.tui import snapshots
-from tests.tui.fakes import make_app
+from tests.tui.fakes import FakeEngine, make_app
 from tests.tui.quiet import rest
 from tests.tui.test_cluster_screen import lines
 from widgets.canvas import Canvas
@@ -89,6 +91,38 @@ def test_an_inspection_that_is_being_asked(snap_compare: SnapCompare) -> None:
     app, engine = make_app()
     engine.release = asyncio.Event()
     assert snap_compare(app, terminal_size=(120, 36), run_before=inspecting("web", "nginx"))
+
+
+def asking_health(engine: FakeEngine) -> None:
+    """One host well, one not, one that has not answered yet, one stale, one lost."""
+    hosts = engine.snapshot.hosts
+    lms = next(i for i in hosts["app1"].instances if i.component == "lms")
+    web, data = (
+        replace(hosts[name], instances=(replace(lms, host=name), *hosts[name].instances))
+        for name in ("web", "data")
+    )
+    app3 = replace(hosts["app1"], name="app3", instances=(replace(lms, host="app3"),))
+    shown = {"web": web, "app1": hosts["app1"], "app2": hosts["app2"], "app3": app3, "data": data}
+    engine.snapshot = replace(engine.snapshot, hosts=shown)
+    engine.gates["app3"] = asyncio.Event()
+    engine.health["app1/heartbeat"] = (
+        State.DEGRADED,
+        "/heartbeat answers 503: modulestore false: its MongoDB does not answer; look at mongodb on data",
+        1.34,
+    )
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
+def test_health(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    app, engine = make_app()
+    asking_health(engine)
+
+    async def run(pilot: Pilot[Any]) -> None:
+        await rest(pilot)
+        pilot.app.screen.post_message(Visit(Place("health", "app1", "lms")))
+        await rest(pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=run)
 
 
 @pytest.mark.parametrize("theme", [t.name for t in THEMES if t.name != "edx-dark"])

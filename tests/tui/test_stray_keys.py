@@ -18,9 +18,11 @@ from screens.live import LiveScreen
 from tests.tui import snapshots
 from tests.tui.fakes import FakeEngine, make_app
 from tests.tui.quiet import rest
+from widgets.match import Match
+from widgets.row_table import RowTable
 
 KEYS = [
-    *"abcdefghijklmnoprstuvwxyzWG0123456789[]:/?!", "enter", "tab", "shift+tab", "escape", "space", "up",
+    *"abcdefghijklmnoprstuvwxyzWGH0123456789[]:/?!", "enter", "tab", "shift+tab", "escape", "space", "up",
     "down", "left", "right", "pageup", "pagedown", "home", "end", "delete", "backspace", "f1", "f5",
     "ctrl+d", "ctrl+k", "ctrl+r", "ctrl+x", "ctrl+l", "ctrl+p", "ctrl+m", "ctrl+j",
 ]  # fmt: skip
@@ -32,6 +34,7 @@ STARTS: dict[str, tuple[tuple[str, ...], type]] = {
     "component": (("1", "3"), LiveScreen),
     "logs": (("1", "4"), LiveScreen),
     "inspect": (("1", "3", "i"), LiveScreen),
+    "health": (("1", "3", "H"), LiveScreen),
     "filter": (("1", "slash"), LiveScreen),
     "help": (("1", "question_mark"), HelpModal),
     "arm": (("1", "w"), ArmModal),
@@ -51,7 +54,9 @@ async def start(pilot: Pilot[Any], name: str) -> None:
         await pilot.press("escape")
     assert isinstance(app.screen, LiveScreen)
     await pilot.press("1", "escape", "escape", "1")
-    app.screen.query_one("#problems").focus()
+    problems = app.screen.query_one("#problems", RowTable)
+    problems.filter(Match(""))
+    problems.focus()
     await pilot.press("home", "down")
     keys, kind = STARTS[name]
     await pilot.press(*keys)

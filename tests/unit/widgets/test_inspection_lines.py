@@ -12,7 +12,8 @@ from edxconsole.inspect.model import Fact, Finding, Inspection, Missing, Section
 from edxconsole.inspect.wording import is_numeric, label, said, shown
 from widgets.cells import GAP
 from widgets.clean import clean
-from widgets.inspection_lines import blocks, chosen, fitted
+from widgets.inspection_lines import blocks, fitted
+from widgets.items import chosen
 from widgets.match import Match
 
 TEXT = st.text(max_size=120)
