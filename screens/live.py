@@ -233,10 +233,18 @@ class LiveScreen(Screen[None]):
 
     def action_inspect(self) -> None:
         host, component = self.selection()
-        if host and component:
-            self.post_message(Visit(Place("inspect", host, component)))
-        else:
+        there = [
+            h.name
+            for h in self.bridge.cluster.hosts.values()
+            if component in {i.component for i in h.instances}
+        ]
+        if not (host and component):
             self.notify("Nothing is selected that could be inspected.", markup=False)
+        elif there and host not in there:
+            title = self.bridge.titles.get(component, component)
+            self.notify(f"{title} is not on {host}, but on {', '.join(there)}.", markup=False)
+        else:
+            self.post_message(Visit(Place("inspect", host, component)))
 
     def action_ask_health(self) -> None:
         host, component = self.selection()

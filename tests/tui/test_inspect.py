@@ -297,6 +297,24 @@ async def test_without_a_component_there_is_nothing_to_inspect() -> None:
         assert engine.inspected == []
 
 
+async def test_where_nothing_of_it_is_it_says_where_it_is() -> None:
+    """Asked there all the same, it would be called down on a host that never had it."""
+    app, engine = make_app()
+    async with app.run_test(size=(200, 50)) as pilot:
+        await rest(pilot)
+        matrix = app.screen.query_one(MatrixView)
+        matrix.focus()
+        await pilot.press("home", "down")
+        assert matrix.cursor_key == "lms"
+        while matrix.host != "web":
+            await pilot.press("left")
+        await pilot.press("i")
+        await rest(pilot)
+        assert not isinstance(app.screen, InspectScreen)
+        assert engine.inspected == []
+        assert [n.message for n in app._notifications] == ["LMS is not on web, but on app1, app2."]
+
+
 async def test_filter_narrows_with_headings_and_escape_takes_it_back() -> None:
     app, _ = make_app()
     async with app.run_test(size=(120, 36)) as pilot:
