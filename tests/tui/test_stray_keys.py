@@ -60,7 +60,10 @@ async def start(pilot: Pilot[Any], name: str) -> None:
     await pilot.press("home", "down")
     keys, kind = STARTS[name]
     await pilot.press(*keys)
-    assert isinstance(app.screen, kind), (name, app.screen)
+    if not isinstance(app.screen, kind):
+        await rest(pilot)
+    notices = [n.message for n in app._notifications]
+    assert isinstance(app.screen, kind), (name, app.screen, problems.cursor_key, notices)
 
 
 async def press_at_random(pilot: Pilot[Any], rng: random.Random, presses: int) -> None:
