@@ -13,6 +13,7 @@ from edxconsole.demo.layout import (
     add_venv,
     entry_point,
 )
+from edxconsole.demo.settings_files import Passwords, add_edxapp_settings, add_xqueue_settings
 
 QUEUE_HOST = "app1"
 """one app host has xqueue, its consumer and Studio's worker, as sites that had a queue host"""
@@ -81,7 +82,7 @@ killasgroup=true
 """
 
 
-def app_contents(place: Place, broker: str) -> Contents:
+def app_contents(place: Place, broker: str, passwords: Passwords) -> Contents:
     """Everything an app host has, and the one service its init starts: supervisord."""
     contents = Contents()
     contents.directories += ["/edx/var/supervisor", "/edx/var/log/supervisor", "/edx/var/log/tracking"]
@@ -99,7 +100,10 @@ def app_contents(place: Place, broker: str) -> Contents:
         },
     )
     _add_apps(contents, place)
-    _add_supervisor(contents, place, broker)
+    add_edxapp_settings(contents, place, broker, passwords)
+    if place.name == QUEUE_HOST:
+        add_xqueue_settings(contents, place, passwords)
+    _add_supervisor(contents, place)
     supervisord = f"{place.root}{SUPERVISOR_VENV}/bin/supervisord"
     contents.services.append(
         Service(
@@ -132,7 +136,7 @@ def _add_apps(contents: Contents, place: Place) -> None:
     )
 
 
-def _add_supervisor(contents: Contents, place: Place, broker: str) -> None:
+def _add_supervisor(contents: Contents, place: Place) -> None:
     inet = place.listen if place.root else "127.0.0.1"
     contents.add(SUPERVISOR_CONF, _SUPERVISORD.format(root=place.root, inet=inet))
     contents.add(
@@ -142,44 +146,44 @@ def _add_supervisor(contents: Contents, place: Place, broker: str) -> None:
         0o755,
     )
     for variant in ("lms", "cms"):
-        _add_gunicorn(contents, place, variant, EDXAPP_VENV, "/edx/app/edxapp", broker)
+        _add_gunicorn(contents, place, variant, EDXAPP_VENV, "/edx/app/edxapp")
     contents.add(f"{_CONF}/edxapp.conf", "[group:edxapp]\nprograms=lms,cms\npriority=999\n")
     names = [n for n in _WORKERS if f"edxapp_worker:{n}" in programs_of(place.name)]
-    workers = "".join(_worker(place, name, *_WORKERS[name], broker) for name in names)
+    workers = "".join(_worker(place, name, *_WORKERS[name]) for name in names)
     contents.add(f"{_CONF}/workers.conf", workers + f"[group:edxapp_worker]\nprograms={','.join(names)}\n")
     if place.name == QUEUE_HOST:
-        _add_xqueue(contents, place, broker)
+        _add_xqueue(contents, place)
 
 
-def _add_xqueue(contents: Contents, place: Place, broker: str) -> None:
-    _add_gunicorn(contents, place, "xqueue", XQUEUE_VENV, "/edx/app/xqueue", broker)
+def _add_xqueue(contents: Contents, place: Place) -> None:
+    _add_gunicorn(contents, place, "xqueue", XQUEUE_VENV, "/edx/app/xqueue")
     command = (
         f"{place.root}{XQUEUE_VENV}/bin/django-admin run_consumer "
         f"--pythonpath={place.root}/edx/app/xqueue/xqueue --settings=xqueue.aws_settings"
     )
-    text = _program(place, "xqueue_consumer", command, "/edx/app/xqueue/xqueue", "xqueue", broker)
+    text = _program(place, "xqueue_consumer", command, "/edx/app/xqueue/xqueue", "xqueue")
     contents.add(f"{_CONF}/xqueue_consumer.conf", text + "startsecs=0\n")
 
 
-def _add_gunicorn(contents: Contents, place: Place, name: str, venv: str, base: str, broker: str) -> None:
+def _add_gunicorn(contents: Contents, place: Place, name: str, venv: str, base: str) -> None:
     command = f"{place.root}{venv}/bin/gunicorn -c {place.root}{base}/{name}_gunicorn.py {name}.wsgi"
-    text = _program(place, name, command, base, name, broker) + "stopasgroup=true\n"
+    text = _program(place, name, command, base, name) + "stopasgroup=true\n"
     contents.add(f"{_CONF}/{name}.conf", text)
 
 
-def _worker(place: Place, name: str, variant: str, queue: str, broker: str) -> str:
+def _worker(place: Place, name: str, variant: str, queue: str) -> str:
     platform = f"{place.root}/edx/app/edxapp/edx-platform"
     command = (
         f"{place.root}{EDXAPP_VENV}/bin/python {platform}/manage.py {variant} --settings=aws celery worker "
         f"--loglevel=info --queues={queue} --hostname={queue}.%%h --concurrency=1 "
         "--pool=solo"
     )
-    text = _program(place, name, command, "/edx/app/edxapp/edx-platform", variant, broker)
+    text = _program(place, name, command, "/edx/app/edxapp/edx-platform", variant)
     return text + "stopwaitsecs=432000\nautorestart=true\n\n"
 
 
-def _program(place: Place, name: str, command: str, directory: str, variant: str, broker: str) -> str:
-    environment = place.env | {"SERVICE_VARIANT": variant, "EDX_DEMO_BROKER": broker, "LANG": "en_US.UTF-8"}
+def _program(place: Place, name: str, command: str, directory: str, variant: str) -> str:
+    environment = place.env | {"SERVICE_VARIANT": variant, "LANG": "en_US.UTF-8"}
     return _PROGRAM.format(
         name=name,
         command=command,

@@ -98,7 +98,7 @@ _UNCRASH = f"""
 _ORPHAN = f"""
 {_CTL} stop edxapp:lms
 cd "$R/edx/app/edxapp"
-export EDX_DEMO_DATA={{data}} SERVICE_VARIANT=lms
+export SERVICE_VARIANT=lms
 setsid "$R/edx/app/edxapp/venvs/edxapp/bin/gunicorn" -c "$R/edx/app/edxapp/lms_gunicorn.py" \
     --pid "$R/run/orphan.pid" lms.wsgi >/dev/null 2>&1 </dev/null &
 for _ in $(seq 50); do [ -s "$R/run/orphan.pid" ] && break; sleep 0.1; done
@@ -112,7 +112,6 @@ for _ in $(seq 100); do [ -e "$R/run/orphan.pid" ] || break; sleep 0.1; done
 """
 _WORKER = "edxapp_worker:lms_default_1"
 _STUCK = f"""
-eval "export $(grep -o 'EDX_DEMO_BROKER="[^"]*"' "$R/edx/app/supervisor/conf.d/workers.conf" | head -n 1)"
 export EDX_DEMO_ROOT="${{R:-/}}"
 "$R/edx/app/edxapp/venvs/edxapp/bin/python" -c '
 from edxconsole.demo.cluster.tasks import occupy
@@ -149,7 +148,7 @@ BREAKS_BY_NAME: dict[str, Break] = {
     ),
     "orphan-port": Break(
         "an orphan gunicorn holds port 8000 on app1; supervisor's own LMS can't bind it",
-        *_shells("app1", _ORPHAN.replace("{data}", "data"), _UNORPHAN),
+        *_shells("app1", _ORPHAN, _UNORPHAN),
     ),
     "worker-stopping": Break(
         "a worker on app1 was asked to stop in the middle of a day-long task: STOPPING",

@@ -18,6 +18,7 @@ from edxconsole.demo.keys import KeyPair
 from edxconsole.demo.layout import Contents, Place
 from edxconsole.demo.machine import Machine
 from edxconsole.demo.rootfs import USER_NAME
+from edxconsole.demo.settings_files import Passwords
 from edxconsole.demo.webrole import web_contents
 
 ADDRESSES = {"web": "10.88.1.10", "app1": "10.88.1.21", "app2": "10.88.1.22", "data": "10.88.1.31"}
@@ -48,15 +49,16 @@ Subsystem sftp internal-sftp
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The operator's key and each host's."""
+    """The operator's key, each host's, and what the apps know each other by."""
 
     operator: KeyPair
     hosts: Mapping[str, KeyPair]
+    passwords: Passwords
 
     @classmethod
     def make(cls) -> Keys:
         """New ones."""
-        return cls(KeyPair.make(), {name: KeyPair.make() for name in ADDRESSES})
+        return cls(KeyPair.make(), {name: KeyPair.make() for name in ADDRESSES}, Passwords())
 
     def known_hosts(self, port: int = 22, addresses: Mapping[str, str] = ADDRESSES) -> str:
         """The text of a known_hosts file: each host by name and by address."""
@@ -67,19 +69,19 @@ class Keys:
         return "".join(lines)
 
 
-def contents_of(place: Place, machine: Machine) -> Contents:
+def contents_of(place: Place, machine: Machine, passwords: Passwords) -> Contents:
     """What the host at `place` runs, by its role."""
     if place.name == "web":
         return web_contents(place, machine)
     if place.name == "data":
-        return data_contents(place, machine)
-    return app_contents(place, machine.broker)
+        return data_contents(place, machine, passwords)
+    return app_contents(place, machine.broker, passwords)
 
 
 def host_spec(name: str, machine: Machine, keys: Keys, binds: tuple[Bind, ...]) -> HostSpec:
     """The spec of one namespaced host."""
     place = Place(name, ADDRESSES[name])
-    contents = contents_of(place, machine)
+    contents = contents_of(place, machine, keys.passwords)
     ssh_files = (
         HostFile(_HOST_KEY, keys.hosts[name].private, 0o600),
         HostFile(_AUTHORIZED, keys.operator.public + "\n"),

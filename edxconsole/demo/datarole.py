@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from edxconsole.demo.cluster import standin
-from edxconsole.demo.cluster.dependencies import DATABASE_USER
 from edxconsole.demo.layout import Contents, Place
 from edxconsole.demo.machine import Machine
+from edxconsole.demo.settings_files import DATABASES, Passwords
 from edxconsole.demo.sysvinit import add_daemon
 
 _REDIS_CONF = """\
@@ -34,14 +34,14 @@ _MYSQL_LEAN = (
 )
 
 
-def data_contents(place: Place, machine: Machine) -> Contents:
+def data_contents(place: Place, machine: Machine, passwords: Passwords) -> Contents:
     """Everything the data host has."""
     contents = Contents()
     contents.directories += [
         "/var/log/mysql", "/var/log/redis", "/var/log/rabbitmq", "/edx/var/log/mongo", "/var/lib/redis",
         "/run/mysqld", "/etc/mysql",
     ]  # fmt: skip
-    _add_mysql(contents, place, machine)
+    _add_mysql(contents, place, machine, passwords)
     if machine.memcached:
         contents.add("/etc/memcached.conf", "-m 64\n-p 11211\n-l 0.0.0.0\n")
         command = f"{machine.memcached} -m 64 -p 11211 -l 0.0.0.0 -t 1"
@@ -72,14 +72,17 @@ def stand_in(contents: Contents, place: Place, name: str, comm: str, title: str,
     add_daemon(contents, place, name, title, command, log=log)
 
 
-def _add_mysql(contents: Contents, place: Place, machine: Machine) -> None:
+def _add_mysql(contents: Contents, place: Place, machine: Machine, passwords: Passwords) -> None:
     if machine.mysqld is None:
         stand_in(contents, place, "mysql", "mysqld", "MySQL (stand-in)", "/var/log/mysql/error.log")
         return
-    contents.add(
-        "/etc/mysql/demo.sql",
-        f"CREATE USER IF NOT EXISTS '{DATABASE_USER}'@'%';\nCREATE DATABASE IF NOT EXISTS edxapp;\n",
+    users = "".join(
+        f"CREATE DATABASE IF NOT EXISTS {name};\n"
+        f"CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY '{passwords.databases[name]}';\n"
+        f"GRANT ALL ON {name}.* TO '{user}'@'%';\n"
+        for name, user in DATABASES.items()
     )
+    contents.add("/etc/mysql/demo.sql", users, 0o640)
     add_daemon(
         contents,
         place,

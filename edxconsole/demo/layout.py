@@ -23,7 +23,7 @@ class Place:
     Args:
         root: what goes before each path: empty in a host with a root of its own.
         listen: the address its servers bind.
-        data: how the app hosts name the data host; `apps` how nginx names them.
+        data: how the app hosts name the data host; `apps` how nginx and each other name them.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Place:
     def env(self) -> dict[str, str]:
         """What the demo's programs are told."""
         own = {
-            "EDX_DEMO_DATA": self.data,
             "EDX_DEMO_APPS": " ".join(self.apps),
             "PYTHONDONTWRITEBYTECODE": "1",
         }

@@ -20,6 +20,7 @@ from edxconsole.demo.layout import Contents, Place
 from edxconsole.demo.machine import Machine
 from edxconsole.demo.readiness import Reach, wait_live
 from edxconsole.demo.rootfs import USER_NAME
+from edxconsole.demo.settings_files import Passwords
 from edxconsole.demo.state import LOOPBACK, DemoState, StateDir
 from edxconsole.demo.traffic import start_traffic
 from edxconsole.errors import DemoError
@@ -39,7 +40,7 @@ def running_loopback(state: StateDir, reason: str, timeout: float, say: Say) -> 
     state.write("holder", str(os.getpid()))
     state.write("id_ed25519", keys.operator.private)
     state.write("known_hosts", keys.known_hosts(SSH_PORT, ADDRESSES))
-    services = [service for name in ADDRESSES for service in _make_host(state.path, name)]
+    services = [service for name in ADDRESSES for service in _make_host(state.path, name, keys.passwords)]
     services.insert(0, _ssh_service(state, keys))
     guardian = subprocess.Popen(
         namespaces.module_command("guardian"), stdin=subprocess.PIPE, start_new_session=True
@@ -82,12 +83,12 @@ def _publish(state: StateDir, reason: str) -> DemoState:
     return found
 
 
-def _make_host(base: Path, name: str) -> list[dict[str, object]]:
+def _make_host(base: Path, name: str, passwords: Passwords) -> list[dict[str, object]]:
     """Write a host's files below `base`/`name`; returns what the guardian is to start."""
     root = base / name
     apps = (ADDRESSES["app1"], ADDRESSES["app2"])
     place = Place(name, ADDRESSES[name], ADDRESSES[name], str(root), ADDRESSES["data"], apps)
-    contents = cluster_plan.contents_of(place, Machine.bare())
+    contents = cluster_plan.contents_of(place, Machine.bare(), passwords)
     contents.directories += ["/run", "/var/log", "/tmp", "/home"]
     _write(contents, root)
     env = place.env | {

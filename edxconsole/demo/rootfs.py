@@ -26,6 +26,7 @@ _ETC_FILES = (
     "nsswitch.conf",
     "localtime",
     "mime.types",
+    "os-release",
     "services",
     "protocols",
 )

@@ -1,19 +1,28 @@
-"""Ask the data host's services a real question, as an LMS heartbeat does. Each raises `OSError`.
+"""Ask the services of other hosts a real question, as an LMS heartbeat does. Each raises `OSError`.
 
 Wire formats: the MySQL client/server protocol (HandshakeV10, HandshakeResponse41, COM_QUERY), MongoDB's
-OP_MSG, memcached's text protocol, Redis' RESP.
+OP_MSG, memcached's text protocol, Redis' RESP, the head of AMQP 0-9-1.
 """
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import struct
+from typing import NamedTuple
 
 TIMEOUT = 2.0
-DATABASE_USER = "edxapp001"
 
-_CLIENT_FLAGS = 0x0001 | 0x0200 | 0x8000 | 0x00080000
-"""long password, protocol 4.1, secure connection, plugin auth"""
+_CLIENT_FLAGS = 0x0001 | 0x0008 | 0x0200 | 0x8000 | 0x00080000
+"""long password, with a database, protocol 4.1, secure connection, plugin auth"""
+
+
+class Login(NamedTuple):
+    """A user of MySQL's and the database it works in."""
+
+    user: str
+    password: str
+    database: str
 
 
 def _connect(host: str, port: int) -> socket.socket:
@@ -39,7 +48,17 @@ def _mysql_packet(stream: socket.socket) -> bytes:
     return packet
 
 
-def ask_sql(host: str, port: int = 3306) -> None:
+def _scrambled(password: str, greeting: bytes) -> bytes:
+    """What mysql_native_password sends: SHA1(p) xor SHA1(salt + SHA1(SHA1(p))), the salt of the greeting."""
+    start = greeting.index(b"\0", 1) + 5
+    salt = greeting[start : start + 8] + greeting[start + 27 : start + 39]
+    once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+    twice = hashlib.sha1(once, usedforsecurity=False).digest()
+    mask = hashlib.sha1(salt + twice, usedforsecurity=False).digest()
+    return bytes(a ^ b for a, b in zip(once, mask, strict=True))
+
+
+def ask_sql(host: str, port: int, login: Login) -> None:
     """Log in to MySQL and run SELECT 1."""
     try:
         stream = _connect(host, port)
@@ -48,9 +67,10 @@ def ask_sql(host: str, port: int = 3306) -> None:
             f"(2003, \"Can't connect to MySQL server on '{host}' ({error.errno})\")"
         ) from error
     with stream:
-        _mysql_packet(stream)
+        scrambled = _scrambled(login.password, _mysql_packet(stream))
         body = struct.pack("<IIB23x", _CLIENT_FLAGS, 1 << 24, 33)
-        body += DATABASE_USER.encode() + b"\0" + b"\0" + b"mysql_native_password\0"
+        body += login.user.encode() + b"\0" + bytes([len(scrambled)]) + scrambled
+        body += login.database.encode() + b"\0" + b"mysql_native_password\0"
         stream.sendall(len(body).to_bytes(3, "little") + b"\1" + body)
         _mysql_packet(stream)
         query = b"\x03SELECT 1"
@@ -59,7 +79,7 @@ def ask_sql(host: str, port: int = 3306) -> None:
         stream.sendall(b"\1\0\0\0\x01")
 
 
-def ask_modulestore(host: str, port: int = 27017) -> None:
+def ask_modulestore(host: str, port: int) -> None:
     """Send MongoDB {ping: 1}."""
     document = b"\x10ping\0\1\0\0\0" + b"\x02$db\0\6\0\0\0admin\0"
     document = struct.pack("<i", len(document) + 5) + document + b"\0"
@@ -75,7 +95,7 @@ def ask_modulestore(host: str, port: int = 27017) -> None:
             raise ConnectionError("ping was refused")
 
 
-def ask_cache(host: str, port: int = 11211) -> None:
+def ask_cache(host: str, port: int) -> None:
     """Set a memcached key and get it back."""
     with _connect(host, port) as stream:
         stream.sendall(b"set heartbeat 0 5 2\r\nok\r\n")
@@ -86,9 +106,27 @@ def ask_cache(host: str, port: int = 11211) -> None:
             raise ConnectionError("get failed")
 
 
-def ask_redis(host: str, port: int = 6379) -> None:
+def ask_redis(host: str, port: int) -> None:
     """PING."""
     with _connect(host, port) as stream:
         stream.sendall(b"PING\r\n")
         if not _exactly(stream, 5).startswith(b"+PONG"):
             raise ConnectionError("no PONG")
+
+
+def ask_rabbit(host: str, port: int) -> None:
+    """Say AMQP 0-9-1 and wait for Connection.Start."""
+    with _connect(host, port) as stream:
+        stream.sendall(b"AMQP\0\0\x09\x01")
+        kind, _, length = struct.unpack(">BHI", _exactly(stream, 7))
+        if kind != 1 or not _exactly(stream, length + 1).startswith(b"\0\x0a\0\x0a"):
+            raise ConnectionError("no Connection.Start")
+
+
+def ask_xqueue(host: str, port: int) -> None:
+    """Hand in an answer to be graded."""
+    with _connect(host, port) as stream:
+        stream.sendall(b"GET /xqueue/submit/ HTTP/1.0\r\nHost: xqueue\r\n\r\n")
+        words = _exactly(stream, 12).split()
+        if words[1:] != [b"200"]:
+            raise ConnectionError(f"unexpected HTTP status code [{words[-1].decode(errors='replace')}]")

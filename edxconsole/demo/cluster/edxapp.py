@@ -1,14 +1,13 @@
 """The demo's LMS, CMS and xqueue: WSGI apps that answer the paths an operator knows and log as real ones.
 
-`/heartbeat` asks MySQL, MongoDB and memcached on the data host each time; 503 if one isn't well. Pages
-cost a few milliseconds of sleep, so that response times look alive.
+`/heartbeat` asks MySQL, MongoDB and memcached each time, where the settings say they are; 503 if one isn't
+well. Pages cost a few milliseconds of sleep, so that response times look alive.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -16,17 +15,17 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from edxconsole.demo.cluster import dependencies, logs, tasks
+from edxconsole.demo.cluster import dependencies, logs, settings, tasks
+from edxconsole.demo.cluster.settings import Settings
 
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-_DATA_HOST = os.environ.get("EDX_DEMO_DATA", "data")
-_CHECKS: dict[str, Callable[[str], None]] = {
-    "modulestore": dependencies.ask_modulestore,
-    "sql": dependencies.ask_sql,
-    "cache_set": dependencies.ask_cache,
+_CHECKS: dict[str, Callable[[Settings], None]] = {
+    "modulestore": lambda said: dependencies.ask_modulestore(*said.modulestore),
+    "sql": lambda said: dependencies.ask_sql(*said.database),
+    "cache_set": lambda said: dependencies.ask_cache(*said.cache),
 }
 _NOTES = (
     ("edx.courseware", "module_render.py", 731, "Rendered %s for user in 1 request"),
@@ -40,12 +39,12 @@ _WARNINGS = (
 )
 
 
-def heartbeat() -> tuple[int, dict[str, dict[str, object]]]:
+def heartbeat(said: Settings) -> tuple[int, dict[str, dict[str, object]]]:
     """Ask every dependency. Returns (200 or 503, the JSON of the Hawthorn heartbeat)."""
     answer: dict[str, dict[str, object]] = {}
     for name, ask in _CHECKS.items():
         try:
-            ask(_DATA_HOST)
+            ask(said)
             answer[name] = {"status": True, "message": "OK"}
         except OSError as error:
             answer[name] = {"status": False, "message": str(error)}
@@ -63,7 +62,7 @@ def _log(name: str, file: str, line: int, level: int, user: int | None, ip: str 
     logging.getLogger(name).log(level, "%s", text, extra=extra)
 
 
-def _page(path: str, environ: Environ, variant: str) -> int:
+def _page(path: str, environ: Environ, variant: str, said: Settings) -> int:
     """Log what the page would; returns the status."""
     ip = environ.get("HTTP_X_FORWARDED_FOR") or environ.get("REMOTE_ADDR")
     user = random.randint(4, 900)
@@ -79,20 +78,32 @@ def _page(path: str, environ: Environ, variant: str) -> int:
     _log(name, file, line, logging.INFO, user, ip, text % path)
     _track(path, environ, variant, user, ip)
     if random.random() < 0.15:
-        _recalculate(variant)
+        _recalculate(variant, said)
+    if said.xqueue is not None and random.random() < 0.05:
+        _submit(said.xqueue)
     return 200
 
 
-def _recalculate(variant: str) -> None:
+def _recalculate(variant: str, said: Settings) -> None:
     """Queue a task, as answering a problem does; without a broker edx.log says so."""
     try:
         tasks.send(
             f"{variant}.djangoapps.grades.tasks.recalculate_subsection_grade_v3",
             ["course-v1:edX+DemoX+2016"],
             f"edx.{variant}.core.default",
+            said.broker,
         )
     except OSError as error:
         _log("celery.utils.dispatch", "signal.py", 275, logging.ERROR, None, None, f"Task not sent: {error}")
+
+
+def _submit(xqueue: settings.Place) -> None:
+    """Hand an answer to xqueue, as a problem with an external grader does."""
+    try:
+        dependencies.ask_xqueue(*xqueue)
+    except OSError as error:
+        text = f"Unable to connect to xqueue: {error}"
+        _log("capa.xqueue_interface", "xqueue_interface.py", 142, logging.ERROR, None, None, text)
 
 
 def _track(path: str, environ: Environ, variant: str, user: int, ip: str | None) -> None:
@@ -112,19 +123,20 @@ def _track(path: str, environ: Environ, variant: str, user: int, ip: str | None)
 
 
 def make_application(variant: str) -> Application:
-    """The WSGI application of `lms`, `cms` or `xqueue`."""
-    logs.set_up(variant)
+    """The WSGI application of `lms`, `cms` or `xqueue`. Raises as `settings.load`."""
+    said = settings.load(variant)
+    logs.set_up(variant, said.environment)
 
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = unquote(str(environ["PATH_INFO"]))
         kind = "application/json"
         if path.rstrip("/") == "/heartbeat" and variant != "xqueue":
-            status, answer = heartbeat()
+            status, answer = heartbeat(said)
             body = json.dumps(answer).encode()
         elif variant == "xqueue":
             status, body = 200, b'{"return_code": 0, "content": "OK"}'
         else:
-            status, kind = _page(path, environ, variant), "text/html; charset=utf-8"
+            status, kind = _page(path, environ, variant, said), "text/html; charset=utf-8"
             body = f"<!doctype html><title>edxconsole demo {variant}</title>{path}\n".encode()
         start_response(
             f"{status} {HTTPStatus(status).phrase}",

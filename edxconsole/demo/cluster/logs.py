@@ -13,7 +13,7 @@ import socket
 from pathlib import Path
 
 _EDX_LOG = (
-    "%(asctime)s {host} [service_variant={variant}][%(name)s][env:demo] %(levelname)s "
+    "%(asctime)s {host} [service_variant={variant}][%(name)s][env:{env}] %(levelname)s "
     "[{host}  %(process)d] [user %(userid)s] [ip %(remoteip)s] [%(filename)s:%(lineno)d] - %(message)s"
 )
 _CONSOLE = (
@@ -39,13 +39,15 @@ def log_directory(variant: str) -> Path:
     return Path(os.environ.get("EDX_DEMO_ROOT", "/"), "edx/var/log", variant)
 
 
-def set_up(variant: str) -> None:
-    """Send the root logger to edx.log and to stderr, each in its own format."""
+def set_up(variant: str, env: str) -> None:
+    """Send the root logger to edx.log, marked with the environment `env`, and to stderr."""
     host = os.environ.get("EDX_DEMO_HOST") or socket.gethostname()
     directory = log_directory(variant)
     directory.mkdir(parents=True, exist_ok=True)
     file = logging.handlers.WatchedFileHandler(directory / "edx.log")
-    file.setFormatter(logging.Formatter(_EDX_LOG.format(host=host, variant=variant), "%b %e %H:%M:%S"))
+    file.setFormatter(
+        logging.Formatter(_EDX_LOG.format(host=host, variant=variant, env=env), "%b %e %H:%M:%S")
+    )
     console = logging.StreamHandler()
     console.setFormatter(logging.Formatter(_CONSOLE))
     root = logging.getLogger()

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from edxconsole.demo.cluster import dependencies
+from edxconsole.demo.cluster import dependencies, settings
 
 
 def run_celery(arguments: list[str]) -> None:
@@ -40,11 +40,12 @@ def run_celery(arguments: list[str]) -> None:
 
 def run_consumer() -> None:
     """Look at the queue as xqueue's run_consumer does, and say what was found. Never returns."""
-    data = os.environ.get("EDX_DEMO_DATA", "data")
+    said = settings.load("xqueue")
     while True:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         try:
-            dependencies.ask_sql(data)
+            dependencies.ask_sql(*said.database)
+            dependencies.ask_rabbit(*said.rabbit)
             print(
                 f"{stamp},000 INFO {os.getpid()} [submission_queue.consumer] consumer.py:88 - idle",
                 flush=True,

@@ -13,16 +13,18 @@ import socket
 import time
 import uuid
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from edxconsole.demo.cluster import settings
 
 
-def send(task: str, arguments: list[object], queue: str, folder: str = "/tmp/celery") -> None:
-    """Queue one task at the broker of EDX_DEMO_BROKER. Raises `OSError` if it can't be reached."""
+def send(task: str, arguments: list[object], queue: str, broker: str, folder: str = "/tmp/celery") -> None:
+    """Queue one task at a broker, given by its URL. Raises `OSError` if it can't be reached."""
     identity = str(uuid.uuid4())
     message = _message(task, arguments, queue, identity)
-    broker = os.environ.get("EDX_DEMO_BROKER", "filesystem://")
-    if broker.startswith("redis://"):
-        host = broker.removeprefix("redis://").split(":")[0]
-        _push(host, queue, message)
+    place = urlsplit(broker)
+    if place.scheme == "redis":
+        _push((place.hostname or "", place.port or 6379), queue, message)
         return
     variant = queue.split(".")[1]
     target = Path(os.environ.get("EDX_DEMO_ROOT", "/"), folder.lstrip("/"), variant)
@@ -37,7 +39,7 @@ def occupy(variant: str, seconds: float = 86400) -> None:
     queue = f"edx.{variant}.core.default"
     worker = f"celery@{queue}.{os.environ.get('EDX_DEMO_HOST') or socket.gethostname()}"
     task = f"{variant}.djangoapps.instructor_task.tasks.calculate_grades_csv"
-    send(task, [seconds], f"{worker}.dq2")
+    send(task, [seconds], f"{worker}.dq2", settings.load(variant).broker)
 
 
 def _message(task: str, arguments: list[object], queue: str, identity: str) -> bytes:
@@ -62,10 +64,10 @@ def _message(task: str, arguments: list[object], queue: str, identity: str) -> b
     ).encode()  # fmt: skip
 
 
-def _push(host: str, queue: str, message: bytes) -> None:
+def _push(place: settings.Place, queue: str, message: bytes) -> None:
     parts = (b"LPUSH", queue.encode(), message)
     request = b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts)
-    with socket.create_connection((host, 6379), 2) as stream:
+    with socket.create_connection(place, 2) as stream:
         stream.sendall(request)
         if not stream.recv(64).startswith(b":"):
             raise ConnectionError("the broker refused the task")

@@ -1,6 +1,6 @@
 """The Celery app of the demo's edxapp workers: real Celery; the LMS sends the tasks (`tasks.py`).
 
-Broker: the data host's Redis where it is real (EDX_DEMO_BROKER), else a directory of the host.
+Broker: what the settings name, the data host's Redis where it is real, else a directory of the host.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from celery import Celery
 
-from edxconsole.demo.cluster import logs
+from edxconsole.demo.cluster import logs, settings
 
 _FOLDER = "/tmp/celery"
 
 
 def make_app(variant: str) -> Celery:
     """A Celery app whose workers consume `edx.<variant>.core.*`."""
-    broker = os.environ.get("EDX_DEMO_BROKER", "filesystem://")
+    broker = settings.load(variant).broker
     app = Celery(f"{variant}.celery", broker=broker)
     app.conf.update(
         worker_hijack_root_logger=True,

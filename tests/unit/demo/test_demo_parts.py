@@ -15,10 +15,12 @@ import pytest
 
 from edxconsole.demo import cluster_plan, machine
 from edxconsole.demo.cluster import dependencies, standin
+from edxconsole.demo.cluster.dependencies import Login
 from edxconsole.demo.hostinit import gateway_of, veth_name
 from edxconsole.demo.hostspec import Bind, HostFile, HostSpec, Service
 from edxconsole.demo.layout import Place
 from edxconsole.demo.machine import Machine
+from edxconsole.demo.settings_files import Passwords
 from edxconsole.demo.state import DemoState, StateDir
 from edxconsole.errors import DemoError
 from edxconsole.inventory.loader import load_inventory
@@ -109,7 +111,7 @@ def test_stand_ins_are_named_and_a_bare_machine_has_no_real_daemon() -> None:
     real = Machine("/usr/sbin/sshd", "/n", "/m", "/r", "/d", "/i")
     assert real.stand_ins == ("MongoDB", "RabbitMQ")
     for name in ("web", "data"):
-        for file in cluster_plan.contents_of(Place(name, "10.88.1.1"), Machine.bare()).files:
+        for file in cluster_plan.contents_of(Place(name, "10.88.1.1"), Machine.bare(), Passwords()).files:
             if file.path.startswith("/etc/init.d/"):
                 assert "(stand-in)" in file.text
 
@@ -118,6 +120,10 @@ def test_every_bind_is_read_only_and_outside_usr() -> None:
     binds = machine.python_binds()
     assert binds
     assert not any(b.writable or b.source.startswith("/usr/") for b in binds)
+
+
+def ask_sql(host: str, port: int) -> None:
+    dependencies.ask_sql(host, port, Login("edxapp001", "anything", "edxapp"))
 
 
 @contextlib.contextmanager
@@ -142,20 +148,22 @@ def running_stand_in(name: str, address: str, port: int, root: Path) -> Iterator
 @pytest.mark.parametrize(
     ("name", "port", "ask"),
     [
-        ("mysqld", 3306, dependencies.ask_sql),
+        ("mysqld", 3306, ask_sql),
         ("mongod", 27017, dependencies.ask_modulestore),
         ("memcached", 11211, dependencies.ask_cache),
         ("redis-server", 6379, dependencies.ask_redis),
+        ("beam.smp", 5672, dependencies.ask_rabbit),
     ],
 )
 def test_a_stand_in_answers_as_the_daemon_and_says_what_it_is(
-    name: str, port: int, ask: Callable[[str], None], tmp_path: Path
+    name: str, port: int, ask: Callable[[str, int], None], tmp_path: Path
 ) -> None:
-    (tmp_path / "edx/var/log/mongo").mkdir(parents=True)
+    for directory in ("edx/var/log/mongo", "var/log/rabbitmq"):
+        (tmp_path / directory).mkdir(parents=True)
     address = f"127.0.7.{os.getpid() % 200 + 10}"
     with pytest.raises(OSError, match=r"refused|111"):
-        ask(address)
+        ask(address, port)
     with running_stand_in(name, address, port, tmp_path) as pid:
-        ask(address)
+        ask(address, port)
         assert Path(f"/proc/{pid}/comm").read_text().strip() == name
         assert b"(stand-in" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
