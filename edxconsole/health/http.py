@@ -12,6 +12,7 @@ from edxconsole.cluster.text import clean_line, mask_text
 from edxconsole.health.answer import Answer, dead, good, odd, poor
 from edxconsole.health.pages import read_page, what_is_false
 from edxconsole.health.wire import LIMIT, Hangup, Wire
+from edxconsole.numerals import natural
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -134,8 +135,8 @@ async def _body(wire: Wire, fields: Mapping[str, str], limit: int) -> bytes:
     if "chunked" in fields.get("transfer-encoding", "").lower():
         return await _chunks(wire)
     length = fields.get("content-length", "")
-    told = int(length) if length.isascii() and length.isdigit() and len(length) < 15 else limit
-    return await wire.rest(min(told, limit))
+    told = natural(length)
+    return await wire.rest(limit if told is None else min(told, limit))
 
 
 async def _chunks(wire: Wire) -> bytes:

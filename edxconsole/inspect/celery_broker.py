@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from edxconsole.errors import NotUnderstood
+from edxconsole.numerals import natural
 from edxconsole.transport.base import TcpEndpoint
 
 REDIS, AMQP = "redis", "amqp"
@@ -97,7 +98,7 @@ def _made(transport: str, user: str, password: str, place: str, vhost: str) -> B
         raise NotUnderstood("the address of its broker is no host and port")
     if kind == REDIS:
         vhost = vhost.strip("/") or "0"
-        if not (vhost.isascii() and vhost.isdigit() and len(vhost) < 6):
+        if natural(vhost, 5) is None:
             raise NotUnderstood("the database of its broker is no number")
     return BrokerPlace(kind, found["host"].strip("[]"), port, vhost or "/", user, password)
 

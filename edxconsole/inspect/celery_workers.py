@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edxconsole.catalog.argv import options, read_argv
 from edxconsole.cluster.model import Process
+from edxconsole.numerals import natural
 
 MAX_QUEUES = 50
 FORKS = "prefork"
@@ -68,7 +69,7 @@ def _worker(main: Process, own: Iterable[Process], hostname: str) -> Worker:
         main,
         pool=sum(p.ppid == main.pid for p in own),
         queues=tuple(dict.fromkeys(q for q in queues.split(",") if q))[:MAX_QUEUES],
-        concurrency=int(count) if count.isascii() and count.isdigit() and len(count) < 6 else None,
+        concurrency=natural(count, 5),
         forks=(told.get("--pool") or told.get("-P") or FORKS) == FORKS,
         node=node_name(name, hostname),
     )

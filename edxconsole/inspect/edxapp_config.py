@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 from edxconsole.catalog.endpoints import EndpointRule, EndpointRules, load_endpoint_rules
 from edxconsole.inspect.config_text import parse_config
+from edxconsole.numerals import natural
 
 __all__ = ["Claim", "claims_of", "dotted", "parse_config"]
 
@@ -169,8 +170,8 @@ def _of_text(text: str) -> Iterator[_Address]:
 
 
 def _port(value: object) -> int | None:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 10:
-        value = int(value)
+    if isinstance(value, str):
+        value = natural(value.strip(), 9)
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536:
         return value
     return None

@@ -15,6 +15,7 @@ from edxconsole.errors import NotUnderstood, PermissionMissing, ServiceUnavailab
 from edxconsole.inspect.config_text import parse_config
 from edxconsole.inspect.reads import STATUS, STATUS_OF
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
+from edxconsole.numerals import natural
 
 EXPORTS = "/edx/app/edxapp/edxapp_env"
 """what lms.sh, cms.sh and worker.sh source before they start; it holds no secrets"""
@@ -106,8 +107,11 @@ def _statuses(text: str, paths: Sequence[str]) -> dict[str, FileStatus]:
     found: dict[str, FileStatus] = {}
     for line in text.splitlines():
         parts = line.split("|", 4)
-        if len(parts) == 5 and parts[4] in paths and parts[0].isdigit() and parts[1].isdigit():
-            found[parts[4]] = FileStatus(int(parts[0]), int(parts[1]), parts[2], parts[3])
+        if len(parts) != 5 or parts[4] not in paths:
+            continue
+        size, changed = natural(parts[0]), natural(parts[1])
+        if size is not None and changed is not None:
+            found[parts[4]] = FileStatus(size, changed, parts[2], parts[3])
     return found
 
 

@@ -12,6 +12,7 @@ from edxconsole.inspect.model import Value
 from edxconsole.inspect.reads import CONNECTIONS_OF
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
+from edxconsole.numerals import natural
 
 
 async def inspect_gunicorn(sight: Sight, report: Report) -> None:
@@ -106,7 +107,7 @@ async def _in_flight(sight: Sight, report: Report, told: dict[str, Setting]) -> 
     """Open connections to its port: with sync workers each is a request being served or waiting."""
     bind = told.get("bind")
     port = str(bind).rpartition(":")[2] if isinstance(bind, str) else ""
-    if not port.isdigit():
+    if natural(port, 5) is None:
         return
     argv = [*CONNECTIONS_OF, f":{port}"]
     result = await report.attempt("requests in flight", sight.run(argv, timeout=5.0))

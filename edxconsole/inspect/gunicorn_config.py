@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from edxconsole.cluster.workers import ARITHMETIC
 from edxconsole.errors import NotUnderstood
+from edxconsole.numerals import natural
 
 Setting = str | int | float | bool | None
 
@@ -117,4 +118,5 @@ def of_command_line(argv: Sequence[str]) -> dict[str, Setting]:
 
 def typed(text: str) -> Setting:
     """A number where it is one."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+    number = natural(text, 9)
+    return text if number is None else number

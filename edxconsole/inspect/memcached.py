@@ -8,6 +8,7 @@ from edxconsole.health.endpoints import endpoint_for
 from edxconsole.health.wire import Wire
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
+from edxconsole.numerals import natural
 
 NEARLY_FULL = 0.95
 
@@ -46,7 +47,7 @@ async def read_stats(wire: Wire) -> dict[str, str]:
 def _fill(report: Report, stats: dict[str, str], where: str) -> None:
     def number(name: str) -> int | None:
         text = stats.get(name, "")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+        return natural(text)
 
     source = f"stats at {where}"
     hits, misses = number("get_hits"), number("get_misses")

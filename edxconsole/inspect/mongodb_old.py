@@ -20,6 +20,7 @@ from edxconsole.errors import NotUnderstood, PermissionMissing
 from edxconsole.health.wire import Wire
 from edxconsole.inspect.mongodb_client import NOT_ACCEPTED, Login
 from edxconsole.inspect.mongodb_interview import Answer, Ask, Refused, Told, interview
+from edxconsole.numerals import natural
 
 OP_REPLY, OP_QUERY = 1, 2004
 MAY_READ_SECONDARY = 4
@@ -134,8 +135,8 @@ def scram_sha_1(login: Login, first: str, challenge: str, nonce: str) -> tuple[b
     Raises NotUnderstood for a challenge that is none.
     """
     told = dict(part.split("=", 1) for part in challenge.split(",") if "=" in part)
-    rounds = told.get("i", "")
-    if not (rounds.isascii() and rounds.isdigit() and len(rounds) < 7 and 0 < int(rounds) <= MAX_ROUNDS):
+    rounds = natural(told.get("i", ""), 6)
+    if rounds is None or not 0 < rounds <= MAX_ROUNDS:
         raise NotUnderstood("MongoDB asks for a login in another way than SCRAM-SHA-1")
     if not told.get("r", "").startswith(nonce):
         raise NotUnderstood("MongoDB answers the login of somebody else")

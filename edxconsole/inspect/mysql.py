@@ -21,6 +21,7 @@ from edxconsole.inspect.mysql_output import Row, read_results, read_vertical
 from edxconsole.inspect.reads import MAINTENANCE, MYSQL, MYSQL_ACCOUNT, REPLICATION, STATEMENTS, mysql_asks
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
+from edxconsole.numerals import natural
 
 REMEDY = "allow sudo what `edxconsole sudoers` prints for MySQL, or give the login user a ~/.my.cnf"
 CALL_TIMEOUT = 15.0
@@ -103,7 +104,7 @@ def _pairs(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None
+    return None if text is None else natural(text)
 
 
 def _server(report: Report, status: Mapping[str, str], settings: Mapping[str, str], source: str) -> None:

@@ -14,6 +14,7 @@ from edxconsole.inspect.nginx_config import Directive, read_dump
 from edxconsole.inspect.reads import NGINX, NGINX_DUMP
 from edxconsole.inspect.report import Part, Report
 from edxconsole.inspect.sight import ANSWERS, NOT_ASKED, REFUSES, SILENT, Sight
+from edxconsole.numerals import natural
 from edxconsole.transport.base import Endpoint, Result, TcpEndpoint, UnixEndpoint
 
 DUMP = "nginx -T"
@@ -103,13 +104,13 @@ async def _checked(dumped: Result, report: Report) -> Directive:
 
 def _expect_workers(sight: Sight, report: Report, config: Directive) -> None:
     said = next((d.args[0] for d in config.all("worker_processes") if d.args), "1")
-    wanted = sight.cores if said == "auto" else int(said) if said.isdigit() and len(said) < 6 else None
+    wanted = sight.cores if said == "auto" else natural(said, 5)
     per = next((d.args[0] for e in config.all("events") for d in e.all("worker_connections") if d.args), None)
     report.part("workers").facts(
         DUMP,
         worker_processes=said,
         expected=wanted,
-        worker_connections=int(per) if per is not None and per.isdigit() and len(per) < 9 else None,
+        worker_connections=None if per is None else natural(per, 8),
         user=next((d.args[0] for d in config.all("user") if d.args), None),
     )
     found = _workers(sight)
@@ -222,9 +223,10 @@ def _endpoint(member: str) -> Endpoint | None:
     host, colon, port = member.rpartition(":")
     if not colon or member.endswith("]"):
         host, port = member, "80"
-    if "$" in member or not host or not port.isdigit() or not 0 < int(port[:6]) < 65536:
+    number = natural(port, 5)
+    if "$" in member or not host or number is None or not 0 < number < 65536:
         return None
-    return TcpEndpoint(host.strip("[]"), int(port))
+    return TcpEndpoint(host.strip("[]"), number)
 
 
 async def _answers(sight: Sight, part: Part, report: Report, config: Directive) -> None:

@@ -33,6 +33,7 @@ from edxconsole.inspect.reads import (
 )
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
+from edxconsole.numerals import natural
 
 CALL_TIMEOUT = 20.0
 MAX_VHOSTS = 8
@@ -172,7 +173,5 @@ def read_rows(text: str, columns: Sequence[str]) -> list[list[str]]:
 
 
 def _queue(vhost: str, row: Sequence[str]) -> Queue:
-    ready, unacked, consumers, memory = (
-        int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None for text in row[1:5]
-    )
+    ready, unacked, consumers, memory = (natural(text) for text in row[1:5])
     return Queue(vhost, row[0], ready, unacked, consumers, memory, row[5])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from edxconsole.inspect.finding import FINDING
 from edxconsole.inspect.mysql_output import MARK
+from edxconsole.numerals import natural
 
 NGINX = ("/usr/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/usr/local/sbin/nginx")
 NGINX_DUMP = ("-T",)
@@ -130,13 +131,13 @@ def is_read(argv: Sequence[str]) -> bool:
         case ("sh", "-c", script, "sh", *_):
             return script in SCRIPTS or script in FINDING
         case ("head" | "tail", "-c", count, "--", path):
-            return count.isdigit() and path.startswith("/")
+            return natural(count) is not None and path.startswith("/")
         case (*words, path) if tuple(words) == STATUS_OF:
             return path.startswith("/")
         case ("test", "-e", path):
             return path == MAINTENANCE
         case (*words, port) if tuple(words) == CONNECTIONS_OF:
-            return port.startswith(":") and port[1:].isdigit()
+            return port.startswith(":") and natural(port[1:], 5) is not None
         case words if words == CLOCK:
             return True
         case (*words, unit) if tuple(words) == UNIT_FILES:

@@ -16,6 +16,7 @@ from edxconsole.inspect.model import Value
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.resp import call, read_info
 from edxconsole.inspect.sight import Sight
+from edxconsole.numerals import natural
 from edxconsole.transport.base import Endpoint
 
 QUEUES = (
@@ -116,8 +117,8 @@ async def _look(wire: Wire, password: Password | None, names: Sequence[str]) -> 
 
 async def _queues(wire: Wire, seen: Seen, names: Sequence[str]) -> None:
     """The length of each of Celery's lists, in every database that has keys at all."""
-    numbers = [key[2:] for key in seen.info if key.startswith("db") and key[2:].isdigit()]
-    for number in sorted(int(n) for n in numbers if len(n) < 6)[:MAX_DATABASES]:
+    numbers = (natural(key[2:], 5) for key in seen.info if key.startswith("db"))
+    for number in sorted(n for n in numbers if n is not None)[:MAX_DATABASES]:
         try:
             await call(wire, "SELECT", str(number))
             for name in names:
@@ -144,7 +145,8 @@ def _fill(report: Report, seen: Seen, where: str) -> None:
 
     def number(name: str) -> int | None:
         text = info.get(name, "")
-        return int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) < 20 else None
+        found = natural(text.removeprefix("-"))
+        return -found if found is not None and text.startswith("-") else found
 
     report.part("server").facts(
         source,
@@ -190,7 +192,7 @@ def _persistence(report: Report, seen: Seen, source: str) -> None:
     part.facts(
         source,
         loading=info.get("loading") == "1",
-        rdb_saved_at=int(saved) if saved.isascii() and saved.isdigit() and len(saved) < 12 else None,
+        rdb_saved_at=natural(saved, 11),
         rdb_save=info.get("rdb_last_bgsave_status"),
         aof_write=info.get("aof_last_write_status") if info.get("aof_enabled") == "1" else None,
     )

@@ -15,6 +15,7 @@ from edxconsole.inspect.report import Part, Report
 from edxconsole.inspect.sight import READ_TIMEOUT, Sight
 from edxconsole.inspect.supervisor_files import includes, programs
 from edxconsole.inspect.supervisor_log import Past, read_past, read_stamp
+from edxconsole.numerals import natural
 from edxconsole.services import xmlrpc
 from edxconsole.services.supervisor import SupervisorPlace
 from edxconsole.services.supervisor_client import SupervisorClient
@@ -241,7 +242,8 @@ def _filed(name: str, said: Mapping[str, str]) -> dict[str, Value]:
     row: dict[str, Value] = {key: value or None for key, value in said.items()}
     for key in ("startsecs", "startretries", "stopwaitsecs"):
         text = said.get(key, "")
-        row[key] = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else text or None
+        number = natural(text, 11)
+        row[key] = (text or None) if number is None else number
     for key in ("autostart", "stopasgroup", "killasgroup"):
         row[key] = _is_true(said.get(key, ""))
     row["command"] = _command(said.get("command", ""))

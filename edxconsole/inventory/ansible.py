@@ -10,6 +10,7 @@ from typing import Any
 
 from edxconsole.errors import InventoryError
 from edxconsole.inventory.names import HOST_NAME
+from edxconsole.numerals import natural
 from edxconsole.yamlfile import read_yaml
 
 _HEADER = re.compile(r"\[([^\]]+)\]\s*(?:[#;].*)?")
@@ -54,8 +55,9 @@ def expand(name: str) -> list[str]:
     if match is None:
         return [name]
     first, last, step = match[1], match[2], int(match[3] or 1) or 1
-    if first.isdigit() and last.isdigit():
-        numbers = range(int(first), min(int(last), int(first) + MAX_HOSTS * step) + 1, step)
+    low, high = natural(first), natural(last)
+    if low is not None and high is not None:
+        numbers = range(low, min(high, low + MAX_HOSTS * step) + 1, step)
         values = [str(n).zfill(len(first) if first.startswith("0") else 0) for n in numbers]
     elif len(first) == len(last) == 1:
         values = [chr(n) for n in range(ord(first), ord(last) + 1, step)]
@@ -141,7 +143,8 @@ def _translate(variables: dict[str, Any]) -> dict[str, Any]:
     for ours, theirs in names.items():
         value = next((variables[t] for t in theirs if variables.get(t) is not None), None)
         if value is not None and "{{" not in str(value):
-            said[ours] = int(value) if ours == "port" and str(value).isdigit() else str(value)
+            number = natural(str(value), 5) if ours == "port" else None
+            said[ours] = str(value) if number is None else number
     if variables.get("ansible_connection") == "local":
         return {"transport": "local"}
     arguments = (

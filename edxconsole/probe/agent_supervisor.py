@@ -9,6 +9,7 @@ FIELDS = (u'name', u'group', u'statename', u'pid', u'start', u'stop', u'exitstat
           u'stderr_logfile')
 MEMBER = re.compile(u'<name>(\\w+)</name>\\s*<value>\\s*(?:<(\\w+)\\s*/>|<(\\w+)>([^<]*)</\\w+>|([^<]*))\\s*</value>')
 VOLATILE = re.compile(br'<name>(?:now|description)</name>\s*<value>.*?</value>', re.S)
+INET = re.compile(u'(?:[0-9A-Za-z*._:\\[\\]-]{0,253}:)?[0-9]{1,5}$')
 REQUEST = u'<?xml version="1.0"?><methodCall><methodName>supervisor.%s</methodName><params></params></methodCall>'
 
 
@@ -45,7 +46,7 @@ def read_config(path):
     """{section: {key: value}} of the sections we need of a supervisord.conf. OSError when unreadable."""
     fd = os.open(path, RO)
     try:
-        text = txt(os.read(fd, 1 << 20))
+        text = txt(os.read(fd, 1 << 20)).replace(u'\0', u'\ufffd')     # os and socket raise at a NUL
     finally:
         os.close(fd)
     here = os.path.dirname(path)
@@ -110,7 +111,7 @@ class Daemon(object):
             self.places.append((socket.AF_UNIX, path, u'unix:' + unix[u'file'], authorization(unix)))
         if inet.get(u'port'):
             host, _, port = inet[u'port'].rpartition(u':')
-            if port.isdigit():
+            if INET.match(inet[u'port']) and 0 < int(port) < 65536:
                 host = u'127.0.0.1' if host in (u'', u'*', u'0.0.0.0', u'localhost') else host
                 self.places.append((socket.AF_INET, (str(host), int(port)), u'tcp:%s:%s' % (host, port),
                                     authorization(inet)))

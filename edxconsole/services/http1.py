@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edxconsole.errors import ServiceUnavailable, TransportError
+from edxconsole.numerals import natural
 from edxconsole.transport.base import Stream
 
 MAX_HEAD = 16 * 1024
@@ -118,10 +119,11 @@ class HttpConnection:
         raw = await self._until(b"\r\n\r\n", MAX_HEAD)
         first, *rest = raw.decode("latin-1").split("\r\n")
         parts = first.split(" ", 2)
-        if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
+        status = natural(parts[1], 3) if len(parts) > 1 and parts[0].startswith("HTTP/1.") else None
+        if status is None:
             raise ServiceUnavailable("what answers there does not speak HTTP")
         pairs = (line.partition(":") for line in rest if ":" in line)
-        return int(parts[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
+        return status, {name.strip().lower(): value.strip() for name, _, value in pairs}
 
     async def _chunked(self) -> bytes:
         body = bytearray()
@@ -178,6 +180,7 @@ class HttpConnection:
 
 
 def _length(text: str) -> int:
-    if not text.isdigit() or int(text) > MAX_BODY:
+    length = natural(text)
+    if length is None or length > MAX_BODY:
         raise ServiceUnavailable(f"an answer of more than {MAX_BODY} bytes")
-    return int(text)
+    return length

@@ -10,6 +10,7 @@ import configparser
 import posixpath
 from dataclasses import dataclass, field
 
+from edxconsole.numerals import natural
 from edxconsole.transport.base import TcpEndpoint, UnixEndpoint
 
 
@@ -72,10 +73,11 @@ def _credentials(username: str, password: str) -> Credentials | None:
 
 def parse_tcp(port: str) -> TcpEndpoint | None:
     """`9001`, `:9001`, `*:9001`, `127.0.0.1:9001` as supervisord reads them; None when it is not one."""
-    host, _, number = port.rpartition(":")
-    if not number.isdigit() or not 0 < int(number) < 65536:
+    host, _, text = port.rpartition(":")
+    number = natural(text, 5)
+    if number is None or not 0 < number < 65536:
         return None
-    return TcpEndpoint("127.0.0.1" if host in ("", "*", "0.0.0.0") else host.strip("[]"), int(number))
+    return TcpEndpoint("127.0.0.1" if host in ("", "*", "0.0.0.0") else host.strip("[]"), number)
 
 
 def parse_endpoint(text: str, owner: str = "") -> TcpEndpoint | UnixEndpoint | None:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.numerals import natural
 
 MANAGER = "systemd"
 
@@ -117,7 +118,7 @@ def _detail(properties: Properties, *, failed: bool) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() and len(text) < 20 else 0
+    return natural(text) or 0
 
 
 def parse_show(text: str) -> dict[str, dict[str, str]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from edxconsole.cluster.text import clean_line
 from edxconsole.cluster.units import Identity, Unit, UnitHealth
+from edxconsole.numerals import natural
 
 MANAGER = "sysv"
 
@@ -110,8 +111,9 @@ class _Row:
 def _rows(text: str) -> Iterator[_Row]:
     for line in text.splitlines():
         words = line.split()
-        if len(words) == 5 and words[1].isdigit():
-            yield _Row(clean_line(words[0], 60), int(words[1]), *words[2:])
+        status = natural(words[1], 3) if len(words) == 5 else None
+        if status is not None:
+            yield _Row(clean_line(words[0], 60), status, *words[2:])
 
 
 def _unit(row: _Row) -> Unit:
@@ -120,7 +122,8 @@ def _unit(row: _Row) -> Unit:
         said = f"says {word}" if row.status in _WORD else f"gives status {row.status}"
         detail = f"its init script {said} to a login that is not root, which may be wrong"
         return Unit(MANAGER, row.name, "unknown", UnitHealth.UNKNOWN, detail=detail)
-    there = row.pid.isdigit() and row.start.isdigit()
-    identity = Identity(int(row.pid), int(row.start)) if there and row.status == 0 else Identity()
+    pid, start = natural(row.pid), natural(row.start)
+    there = pid is not None and start is not None and row.status == 0
+    identity = Identity(pid, start) if there else Identity()
     detail = "" if row.status in (0, 3) else f"its init script's status is {row.status}"
     return Unit(MANAGER, row.name, word, health, identity, detail=detail)

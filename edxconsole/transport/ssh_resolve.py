@@ -24,6 +24,7 @@ from pathlib import Path
 
 from edxconsole.errors import HostUnreachable, InventoryError
 from edxconsole.inventory.model import Host
+from edxconsole.numerals import natural
 from edxconsole.settings import home_dir, local_user
 from edxconsole.transport.ending import end_process, spawn
 
@@ -199,7 +200,7 @@ def _target(
         host_key_alias=one("hostkeyalias") or None,
         proxy_command=expand(command, tokens) if proxy and not jumps and command != "none" else None,
         jumps=jumps,
-        connect_timeout=float(timeout) if timeout.isdigit() and int(timeout) > 0 else 15.0,
+        connect_timeout=float(natural(timeout, 6) or 15),
         legacy_algorithms=legacy,
         config=config,
     )

@@ -258,3 +258,17 @@ async def test_a_wrong_password_is_told_without_it(start: Start, daemon: Daemon)
     assert frame.error.startswith("401 ")
     assert "another-0ne" not in repr(watch.seen)
     assert not any(n.what == "probe" for n in watch.of(Note))
+
+
+@pytest.mark.parametrize("port", ["99999", "\u00b2", "\udcff:9001", "a\0b:9001", ""])
+async def test_a_configuration_that_names_no_place_stops_nothing(
+    start: Start, daemon: Daemon, port: str
+) -> None:
+    text = daemon.config.read_text().replace("file = %(here)s/supervisor.sock", "file = /no\0where")
+    text = text.replace("[supervisord]", f"[inet_http_server]\nport = {port}\n[supervisord]")
+    daemon.config.write_text(text, errors="surrogateescape")
+    watch = await start()
+    frame = await watch.until(Supervisor, lambda f: of(daemon, f))
+    assert frame.error
+    assert await watch.until(Beat, since=len(watch.seen))
+    assert not any(n.what == "probe" for n in watch.of(Note))
