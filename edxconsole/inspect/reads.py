@@ -82,7 +82,7 @@ def mysql_asks(options: Sequence[str], statement: str) -> tuple[str, ...]:
     return (*options, *MYSQL_OPTIONS, *vertical, "-e", statement)
 
 
-CONNECTIONS_OF = ("ss", "-Htn", "state", "established", "sport", "=")
+CONNECTIONS_OF = ("ss", "-tn", "state", "established", "sport", "=")
 """and ":PORT" """
 CLOCK = ("date", "+%Y-%m-%d %H:%M:%S")
 EXECUTABLE = 'for p; do [ -x "$p" ] && echo "$p" && exit 0; done; exit 1'

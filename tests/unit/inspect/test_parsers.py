@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edxconsole.errors import NotUnderstood
 from edxconsole.inspect.erlang_terms import as_mapping, read_term
+from edxconsole.inspect.gunicorn import connections_of
 from edxconsole.inspect.gunicorn_config import of_command_line, read_settings
 from edxconsole.inspect.masking import is_secret, mask_argv, mask_text
 from edxconsole.inspect.mysql_output import read_results, read_vertical
@@ -37,6 +38,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "gunicorn": lambda text: read_settings(text, 4),
     "command line": lambda text: of_command_line(text.split()),
     "redis info": read_info,
+    "connections": connections_of,
     "mask": lambda text: mask_argv(text.split()),
 }
 PIECES = st.sampled_from(
@@ -117,6 +119,12 @@ def test_recorded_lists_of_rabbitmq_and_mysql() -> None:
     assert {"Variable_name": "max_connections", "Value": "151"} in found["settings"]
     assert {r["name"]: r["tables"] for r in found["databases"]}["sys"] == "101"
     assert set(found["threads"][0]) == {"user", "db", "command", "state", "threads", "longest"}
+
+
+@pytest.mark.parametrize("version", ["5.10.0", "6.1.0", "6.15.0", "7.2.0"])
+def test_connections_as_ss_of_several_iproute2_tells_them(version: str) -> None:
+    """Recorded with three connections over IPv4 and one over IPv6, one of them with 1,234 bytes unread."""
+    assert connections_of((GOLDEN / f"ss-established-{version}.txt").read_text()) == 4
 
 
 def test_erlang_terms() -> None:
