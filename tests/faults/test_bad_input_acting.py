@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 import time
@@ -13,9 +12,9 @@ from typing import Any
 import pytest
 
 from edxconsole.plans.journal import Journal
-from tests.lab.host import LabError, LabHost
+from tests.lab.host import LabHost
 from tests.lab.lab import Lab
-from tests.lab.small import pid_of, small_host
+from tests.lab.small import pid_of, small_host, wait_running
 from tests.support.terminal import command, descendants, terminal
 
 pytestmark = [pytest.mark.hosts, pytest.mark.root, pytest.mark.timeout(150)]
@@ -36,17 +35,6 @@ def app(module_lab: Lab) -> LabHost:
 @pytest.fixture(scope="module")
 def hosts(app: LabHost, module_lab: Lab) -> str:
     return str(module_lab.hosts_yaml())
-
-
-def wait_running(host: LabHost, limit: float = 30.0) -> int:
-    """The program's pid, once supervisord runs it."""
-    end = time.monotonic() + limit
-    while True:
-        with contextlib.suppress(LabError, ValueError):
-            if pid := pid_of(host):
-                return pid
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 def events(directory: Path) -> list[dict[str, Any]]:

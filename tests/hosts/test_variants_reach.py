@@ -116,7 +116,9 @@ def test_local_on_a_host_itself(
 @pytest.fixture(scope="module")
 def local(module_lab: Lab) -> LabHost:
     files = {"/run/lab/local.py": LOCAL.format(repository=str(REPOSITORY))}
-    return module_lab.boot({"local": small_host(files=files)})["local"]
+    host = module_lab.boot({"local": small_host(files=files)})["local"]
+    small.wait_running(host)
+    return host
 
 
 async def test_behind_two_jump_hosts(lab: Lab, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ www-data with two programs that write logs, and a memcached to ask after.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from edxconsole.engine import Engine
 from edxconsole.logs.model import LogBatch, LogFeed, LogSource
 from edxconsole.plans.model import PlanState
 from edxconsole.services.base import Verb
-from tests.lab.host import HostOptions, LabHost
+from tests.lab.host import HostOptions, LabError, LabHost
 from tests.lab.watching import until
 
 ROLE = "/run/lab/small.sh"
@@ -135,6 +136,18 @@ def pid_of(host: LabHost, program: str = "idle") -> int:
     """What supervisorctl says on the host."""
     ctl = f"{sys.prefix}/bin/python {sys.prefix}/bin/supervisorctl -c /etc/supervisord.conf pid {program}"
     return int(host.sh(ctl))
+
+
+def wait_running(host: LabHost, within: float = 30.0) -> int:
+    """The pid of its program, once supervisord runs it there. Raises LabError."""
+    deadline = time.monotonic() + within
+    while True:
+        with contextlib.suppress(LabError, ValueError):
+            if pid := pid_of(host):
+                return pid
+        if time.monotonic() > deadline:
+            raise LabError(f"{host.name}: its supervisord runs nothing after {within:g} s")
+        time.sleep(0.2)
 
 
 async def all_work(engine: Engine, host: LabHost) -> None:
