@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,13 @@ async def test_nginx(stage: Stage) -> None:
     assert any(t.startswith("no member of forum_app_server answers") for t in told)
     assert any("not listened on: 18080" in t for t in told)
     assert found.section("processes").fact("workers") == 1
+
+
+async def test_an_nginx_of_the_login_itself_needs_no_root(stage: Stage) -> None:
+    stage.script = {"sh -c for p": "/usr/sbin/nginx\n", "/usr/sbin/nginx -T": (0, DUMP, PASSED)}
+    found = await look("nginx", stage, snapshot("nginx", [replace(MASTER, user="ops")]), sudo=False)
+    assert (None, "/usr/sbin/nginx -T") in stage.ran
+    assert found.section("check").fact("passes") is True
 
 
 @pytest.mark.parametrize("before", ["nginx: [emerg] ", "2026/11/23 05:51:01 [emerg] 120#120: "])
