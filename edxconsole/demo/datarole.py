@@ -8,6 +8,7 @@ from pathlib import Path
 from edxconsole.demo.cluster import standin
 from edxconsole.demo.layout import Contents, Place
 from edxconsole.demo.machine import Machine
+from edxconsole.demo.rootfs import USER_NAME
 from edxconsole.demo.settings_files import DATABASES, Passwords
 from edxconsole.demo.sysvinit import add_daemon
 
@@ -82,7 +83,14 @@ def _add_mysql(contents: Contents, place: Place, machine: Machine, passwords: Pa
         f"GRANT ALL ON {name}.* TO '{user}'@'%';\n"
         for name, user in DATABASES.items()
     )
-    contents.add("/etc/mysql/demo.sql", users, 0o640)
+    operator = f"'{USER_NAME}'@'localhost'"
+    looks = (
+        f"CREATE USER IF NOT EXISTS {operator} IDENTIFIED BY '{passwords.mysql_operator}';\n"
+        f"GRANT SELECT, PROCESS, REPLICATION CLIENT ON *.* TO {operator};\n"
+    )
+    contents.add("/etc/mysql/demo.sql", users + looks, 0o640)
+    login = f"[client]\nuser={USER_NAME}\npassword={passwords.mysql_operator}\n"
+    contents.add(f"/home/{USER_NAME}/.my.cnf", login, 0o600)
     add_daemon(
         contents,
         place,

@@ -43,6 +43,8 @@ class Passwords:
     rabbitmq: str = field(default_factory=_new, repr=False)
     databases: Mapping[str, str] = field(default_factory=lambda: {n: _new() for n in DATABASES}, repr=False)
     """database -> password of its user"""
+    mysql_operator: str = field(default_factory=_new, repr=False)
+    """MySQL's for the operator, who only looks"""
 
 
 def add_edxapp_settings(contents: Contents, place: Place, broker: str, passwords: Passwords) -> None:

@@ -79,6 +79,23 @@ def test_the_files_that_an_app_reads_are_in_force_and_what_they_name_answers(run
         assert endpoints == dict.fromkeys((*STORES, "xqueue"), "answers")
 
 
+def test_its_nginx_and_its_mysql_open_up_without_root(running: Demo) -> None:
+    (nginx,) = told(running, "inspect", "nginx")["inspections"]
+    assert (nginx["missing"], nginx["findings"]) == ([], [])
+    upstreams = next(s["tables"] for s in nginx["sections"] if s["name"] == "upstreams")
+    assert {row["state"] for row in upstreams["members"]["rows"]} == {"answers"}
+    (mysql,) = told(running, "inspect", "mysql")["inspections"]
+    assert mysql["missing"] == []
+    assert {"edxapp", "xqueue"} <= {row["database"] for row in databases_of(mysql)}
+    checks = {c["name"]: c["state"] for c in told(running, "health", "mysql")["checks"]}
+    assert set(checks.values()) == {"up"}, checks
+
+
+def databases_of(inspection: dict[str, Any]) -> list[dict[str, Any]]:
+    tables = (table for section in inspection["sections"] for table in section["tables"].items())
+    return next(table["rows"] for name, table in tables if name == "databases")
+
+
 def test_no_secret_of_the_demo_is_told(running: Demo) -> None:
     auth = json.loads(running.ssh("app1", "cat /edx/app/edxapp/lms.auth.json"))
     shown = json.dumps([told(running, "inspect", "lms@app1"), told(running, "discover")])
