@@ -86,7 +86,7 @@ def _add_mysql(contents: Contents, place: Place, machine: Machine, passwords: Pa
     operator = f"'{USER_NAME}'@'localhost'"
     looks = (
         f"CREATE USER IF NOT EXISTS {operator} IDENTIFIED BY '{passwords.mysql_operator}';\n"
-        f"GRANT SELECT, PROCESS, REPLICATION CLIENT ON *.* TO {operator};\n"
+        f"GRANT SELECT, PROCESS, REPLICATION CLIENT /*M!100508 , SLAVE MONITOR */ ON *.* TO {operator};\n"
     )
     contents.add("/etc/mysql/demo.sql", users + looks, 0o640)
     login = f"[client]\nuser={USER_NAME}\npassword={passwords.mysql_operator}\n"
