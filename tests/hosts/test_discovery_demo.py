@@ -87,7 +87,7 @@ def test_its_nginx_and_its_mysql_open_up_without_root(running: Demo) -> None:
     (mysql,) = told(running, "inspect", "mysql")["inspections"]
     assert mysql["missing"] == []
     assert {"edxapp", "xqueue"} <= {row["database"] for row in databases_of(mysql)}
-    checks = {c["name"]: c["state"] for c in told(running, "health", "mysql")["checks"]}
+    checks = {c["check"]: c["state"] for c in told(running, "health", "mysql")["checks"]}
     assert set(checks.values()) == {"up"}, checks
 
 
