@@ -218,11 +218,11 @@ def _tasks(sight: Sight, report: Report, nodes: Sequence[Node], workers: Sequenc
             "state": task.state,
             "task": task.name,
             "age_seconds": age_of(task, now, up if task.node in here else None),
-            "queue": task.queue or None,
+            "queue": task.queue,
             "node": task.node,
             "pid": task.pid,
-            "eta": task.eta or None,
-            "id": task.id or None,
+            "eta": task.eta,
+            "id": task.id,
         }
         for task in held
     ]

@@ -13,6 +13,7 @@ from edxconsole.cluster.listening import descends
 from edxconsole.cluster.model import HostSnapshot
 from edxconsole.cluster.restarts import LOOP
 from edxconsole.cluster.units import CONTAINERS, Unit, UnitHealth
+from edxconsole.inspect.model import NONE
 from edxconsole.inspect.report import Part, Report
 from edxconsole.inspect.sight import Sight
 from edxconsole.services.docker_client import DockerClient
@@ -59,18 +60,17 @@ async def inspect_container(sight: Sight, report: Report) -> None:
 
 
 def _tell(unit: Unit, part: Part, report: Report) -> None:
-    part.facts(
-        SOURCE, state=unit.word, detail=unit.detail or None, pid=unit.identity.pid, since_at=unit.since
-    )
     told = unit.container
+    part.facts(SOURCE, state=unit.word, detail=unit.detail or NONE, since_at=unit.since)
     if told is None:
         return
     part.facts(
         SOURCE,
         id=told.id,
         image=told.image,
-        health=told.health or None,
-        exit_code=told.exit_code,
+        pid=unit.identity.pid or NONE,
+        health=told.health or NONE,
+        exit_code=NONE if told.exit_code is None else told.exit_code,
         oom_killed=told.oom_killed,
         restarts=told.restarts,
         restart_policy=told.policy,

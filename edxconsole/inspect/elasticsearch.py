@@ -49,7 +49,7 @@ async def inspect_elasticsearch(sight: Sight, report: Report) -> None:
     refuses = dict(_refusing(blocks))
     if health is not None:
         _health(report, health)
-        _indices(report, health, stats, refuses)
+        _indices(report, health, stats, None if blocks is None else refuses)
     if nodes is not None:
         marks = watermarks(settings, numbers(version))
         _disks(report, nodes, marks, told=settings is not None)
@@ -90,7 +90,7 @@ def _health(report: Report, health: Json) -> None:
         report.degraded(f"its health is yellow on {nodes} nodes: {lost} replicas are not assigned")
 
 
-def _indices(report: Report, health: Json, stats: Json | None, refuses: Mapping[str, str]) -> None:
+def _indices(report: Report, health: Json, stats: Json | None, refuses: Mapping[str, str] | None) -> None:
     states, sizes = at(health, "indices"), at(stats, "indices")
     known = states if isinstance(states, Mapping) else {}
     rows: list[dict[str, Value]] = []
@@ -103,7 +103,7 @@ def _indices(report: Report, health: Json, stats: Json | None, refuses: Mapping[
                 "documents": whole(at(told, "primaries", "docs", "count")),
                 "size_bytes": whole(at(told, "total", "store", "size_in_bytes")),
                 "unassigned_shards": whole(at(state, "unassigned_shards")),
-                "read_only": refuses.get(str(name)),
+                "read_only": None if refuses is None else refuses.get(str(name), ""),
             }
         )
     rows.sort(key=lambda r: (r["status"] == "green", -int(r["size_bytes"] or 0), str(r["index"])))

@@ -18,7 +18,7 @@ from edxconsole.errors import (
     TransportError,
 )
 from edxconsole.inspect.edxapp_config import parse_config
-from edxconsole.inspect.model import Value
+from edxconsole.inspect.model import NONE, Value
 from edxconsole.inspect.places import place_of
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.sight import Sight
@@ -117,7 +117,7 @@ def _indices(report: Report, stats: Json) -> None:
         "GET /stats",
         database_bytes=whole(stats.get("databaseSize")),
         used_bytes=whole(stats.get("usedDatabaseSize")),
-        last_update=words(stats.get("lastUpdate")) or None,
+        last_update=words(stats.get("lastUpdate")) or NONE,
     )
     part.table("indices", ("index", "documents", "indexing", "size_bytes"), rows, source="GET /stats")
 
@@ -133,10 +133,10 @@ def _tasks(report: Report, waiting: Json | None, failed: Json | None) -> None:
     rows: list[dict[str, Value]] = [
         {
             "task": whole(at(task, "uid")),
-            "index": words(at(task, "indexUid")) or None,
+            "index": words(at(task, "indexUid")),
             "kind": words(at(task, "type")) or None,
-            "error": words(at(task, "error", "code")) or None,
-            "finished": words(at(task, "finishedAt")) or None,
+            "error": words(at(task, "error", "code")),
+            "finished": words(at(task, "finishedAt")),
         }
         for task in (found[:LISTED] if isinstance(found, list) else ())
     ]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from edxconsole.cluster.model import State
 
 Value = str | int | float | bool | None
+NONE = "none"
+"""the value of a fact whose source says that there is none; in a table that is an empty text"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from edxconsole.inspect import mongodb_client, mongodb_old
 from edxconsole.inspect.app_settings import edxapp_settings, settings_of
 from edxconsole.inspect.bridge import bridge
-from edxconsole.inspect.model import Value
+from edxconsole.inspect.model import NONE, Value
 from edxconsole.inspect.mongodb_client import SPOKEN_FROM, Login
 from edxconsole.inspect.mongodb_interview import Told, members_of, number, text
 from edxconsole.inspect.places import place_of
@@ -179,7 +179,7 @@ def _databases(report: Report, told: Told) -> None:
 def _replica(report: Report, told: Told) -> None:
     name = text(told.hello, "setName")
     part = report.part("replica_set")
-    part.facts("isMaster", name=name or None, primary=text(told.hello, "primary") or None)
+    part.facts("isMaster", name=name or NONE, primary=text(told.hello, "primary") or NONE)
     if not name:
         return
     oldest, newest = told.oplog
@@ -202,7 +202,7 @@ def _replica(report: Report, told: Told) -> None:
                 "asked": member.mine,
                 "behind_seconds": round(member.lag) if member.lag is not None else None,
                 "uptime_seconds": member.uptime,
-                "says": member.says or None,
+                "says": member.says,
             }
         )
         if not member.healthy:

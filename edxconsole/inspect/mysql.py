@@ -180,9 +180,9 @@ def _threads(report: Report, found: Sequence[Row], source: str) -> None:
     rows: list[dict[str, Value]] = [
         {
             "user": row.get("user"),
-            "database": row.get("db"),
+            "database": row.get("db") or "",
             "command": row.get("command"),
-            "state": row.get("state") or None,
+            "state": row.get("state") or "",
             "threads": _number(row.get("threads")),
             "longest_seconds": _number(row.get("longest")),
         }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from edxconsole.cluster.text import clean_line
 from edxconsole.errors import ServiceFault
 from edxconsole.inspect.access_log import read_mix
-from edxconsole.inspect.model import Value
+from edxconsole.inspect.model import NONE, Value
 from edxconsole.inspect.nginx_config import Directive, read_dump
 from edxconsole.inspect.reads import NGINX, NGINX_DUMP
 from edxconsole.inspect.report import Part, Report
@@ -112,8 +112,8 @@ def _expect_workers(sight: Sight, report: Report, config: Directive) -> None:
         DUMP,
         worker_processes=said,
         expected=wanted,
-        worker_connections=None if per is None else natural(per, 8),
-        user=next((d.args[0] for d in config.all("user") if d.args), None),
+        worker_connections=NONE if per is None else natural(per, 8),
+        user=next((d.args[0] for d in config.all("user") if d.args), NONE),
     )
     found = _workers(sight)
     if wanted is not None and found and found < wanted:
@@ -137,9 +137,9 @@ def _servers(sight: Sight, part: Part, report: Report, config: Directive) -> Non
                     "listening": port in open_ports if port is not None else None,
                     "tls": "ssl" in args or any(d.args[:1] == ("on",) for d in server.all("ssl")),
                     "default": "default_server" in args or "default" in args,
-                    "names": " ".join(names) or None,
-                    "passes_to": " ".join(goes) or None,
-                    "root": roots[0] if roots else None,
+                    "names": " ".join(names),
+                    "passes_to": " ".join(goes),
+                    "root": roots[0] if roots else "",
                     "file": server.file,
                 }
             )
@@ -179,8 +179,7 @@ async def _upstreams(sight: Sight, part: Part, report: Report, config: Directive
     rows: list[dict[str, Value]] = []
     for name, args in members:
         state = "down by configuration" if not _asked(args) else states.get(args[0], NOT_ASKED)
-        said = " ".join(args[1:]) or None
-        rows.append({"upstream": name, "member": args[0], "state": state, "settings": said})
+        rows.append({"upstream": name, "member": args[0], "state": state, "settings": " ".join(args[1:])})
     part.table("members", ("upstream", "member", "state", "settings"), rows, source=f"{DUMP}, connect")
     for name in dict.fromkeys(str(r["upstream"]) for r in rows):
         _judge(report, name, [r for r in rows if r["upstream"] == name])
@@ -243,8 +242,8 @@ async def _answers(sight: Sight, part: Part, report: Report, config: Directive) 
         mix = read_mix(text)
         row: dict[str, Value] = {f"{n}xx_percent": mix.share(n) for n in (2, 3, 4, 5)}
         most = " ".join(f"{code}:{n}" for code, n in mix.codes.most_common(8))
-        row |= {"log": path, "lines": mix.total, "since": mix.first or None, "until": mix.last or None}
-        rows.append(row | {"codes": most or None, "other_lines": mix.unread})
+        row |= {"log": path, "lines": mix.total, "since": mix.first, "until": mix.last}
+        rows.append(row | {"codes": most, "other_lines": mix.unread})
     columns = ("log", "lines", "2xx_percent", "3xx_percent", "4xx_percent", "5xx_percent", "codes")
     part.table("status_codes", (*columns, "since", "until", "other_lines"), rows, source="end of the log")
     if len(logs) > MAX_LOGS:

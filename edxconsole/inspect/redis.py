@@ -12,7 +12,7 @@ from edxconsole.errors import PermissionMissing, ServiceError, ServiceFault
 from edxconsole.health.endpoints import endpoint_for
 from edxconsole.health.wire import Wire
 from edxconsole.inspect.memcached import percent
-from edxconsole.inspect.model import Value
+from edxconsole.inspect.model import NONE, Value
 from edxconsole.inspect.report import Report
 from edxconsole.inspect.resp import call, read_info
 from edxconsole.inspect.sight import Sight
@@ -162,8 +162,8 @@ def _fill(report: Report, seen: Seen, where: str) -> None:
     memory.facts(
         source,
         used_bytes=used,
-        limit_bytes=most or None,
-        used_percent=round(100 * used / most, 2) if used is not None and most else None,
+        limit_bytes=NONE if most == 0 else most,
+        used_percent=NONE if most == 0 else _share(used, most),
         resident_bytes=number("used_memory_rss"),
         peak_bytes=number("used_memory_peak"),
         evicted_keys=number("evicted_keys"),
@@ -183,6 +183,10 @@ def _fill(report: Report, seen: Seen, where: str) -> None:
     report.part("queues").table("queues", ("database", "queue", "waiting"), rows, source=asked)
     if used is not None and most and used > NEARLY_FULL * most:
         report.degraded(f"{100 * used / most:.0f} % of its memory limit is used")
+
+
+def _share(used: int | None, most: int | None) -> float | None:
+    return round(100 * used / most, 2) if used is not None and most else None
 
 
 def _persistence(report: Report, seen: Seen, source: str) -> None:

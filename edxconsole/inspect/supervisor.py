@@ -133,13 +133,13 @@ def _row(program: Program, past: Past, now: datetime | None) -> dict[str, Value]
     return {
         "program": program.full_name,
         "state": program.statename,
-        "pid": program.pid or None,
-        "start_at": program.start or None,
-        "exit_status": program.exitstatus if program.stopped and program.stop else None,
+        "pid": program.pid or "",
+        "start_at": program.start or "",
+        "exit_status": program.exitstatus if program.stopped and program.stop else "",
         "starts_in_hour": past.starts_within(now, 3600.0) if now is not None else None,
         "flapping": lately >= LOOP_ENDS,
-        "last_end": past.last_end or None,
-        "says": program.detail or None,
+        "last_end": past.last_end,
+        "says": program.detail,
     }
 
 
@@ -209,8 +209,8 @@ def _told(
     """A row of getAllConfigInfo; `said` is the same program in the files."""
 
     def value(key: str) -> Value:
-        found = row.get(key)
-        return found if isinstance(found, str | int | float | bool) and found != "none" else None
+        found = "" if row.get(key) == "none" else row.get(key)
+        return found if isinstance(found, str | int | float | bool) else None
 
     codes, uid = row.get("exitcodes"), value("uid")
     name, group = str(value("name") or ""), str(value("group") or "")
@@ -222,11 +222,11 @@ def _told(
         "stopasgroup": _is_true(said["stopasgroup"]) if "stopasgroup" in said else None,
         "program": name if name == group else f"{group}:{name}",
         "command": _command(str(value("command") or "")),
-        "user": said.get("user") or (users.get(uid, str(uid)) if isinstance(uid, int) else None),
+        "user": said.get("user") or (users.get(uid, str(uid)) if isinstance(uid, int) else uid),
         "autorestart": said.get("autorestart") or None,
         "stopsignal": _signal(value("stopsignal")),
         "exitcodes": ",".join(str(c) for c in codes) if isinstance(codes, list) else None,
-        "environment": said.get("environment") or None,
+        "environment": said.get("environment", "") if said else None,
         "in_use": value("inuse"),
     }
 

@@ -47,7 +47,7 @@ def said(fact: Fact) -> str:
 
 def is_numeric(table: Table, column: str) -> bool:
     """Whether a column holds numbers, as far as it holds anything: such a one stands to the right."""
-    values = [row[column] for row in table.rows if row[column] is not None]
+    values = [row[column] for row in table.rows if row[column] not in (None, "")]
     return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 

@@ -214,6 +214,26 @@ async def test_a_password_of_redis_is_read_and_never_shown(
     assert {line.split()[0] for line in seen} <= {b"AUTH", b"INFO", b"CONFIG", b"SELECT", b"LLEN"}
 
 
+@pytest.mark.parametrize(("said", "limit"), [(b"maxmemory:0\r\n", "none"), (b"", None)])
+async def test_no_limit_is_not_an_unknown_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, said: bytes, limit: str | None
+) -> None:
+    info = b"redis_version:7.0.15\r\nused_memory:95\r\n" + said
+    answer = b"$%d\r\n%s\r\n" % (len(info), info)
+    found = await of_cache(stage, "redis", says(answer), monkeypatch)
+    memory = found.section("memory")
+    assert (memory.fact("limit_bytes"), memory.fact("used_percent")) == (limit, limit)
+    assert memory.fact("used_bytes") == 95
+
+
+async def test_a_directive_that_is_not_there_is_told_as_such(stage: Stage) -> None:
+    dump = DUMP.replace("user www-data;", "").replace("worker_connections 768;", "")
+    stage.script = {"sh -c for p": "/usr/sbin/nginx\n", "/usr/sbin/nginx -T": (0, dump, PASSED)}
+    found = await look("nginx", stage, snapshot("nginx", [MASTER]))
+    workers = found.section("workers")
+    assert (workers.fact("user"), workers.fact("worker_connections")) == ("none", "none")
+
+
 async def test_what_is_not_installed_is_told(stage: Stage) -> None:
     stage.script = {"sh -c for p": (1, "", "")}
     found = await look("nginx", stage, snapshot("nginx", [MASTER]))

@@ -79,7 +79,7 @@ async def test_a_server_alone(stage: Stage, monkeypatch: pytest.MonkeyPatch, wir
         ("local", 7, True),
     ]
     assert rows[1]["data_bytes"] == 91234567
-    assert found.section("replica_set").fact("name") is None
+    assert found.section("replica_set").fact("name") == "none"
 
 
 @pytest.mark.parametrize("wire", [OLD, NEW])
