@@ -180,15 +180,11 @@ async def test_a_service_that_is_none_is_told_in_one_sentence(
     assert found.sections == ()
 
 
-async def test_a_password_of_redis_is_read_and_never_shown(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage.script = {"sh -c": (77, "", ""), "head -c": 'bind 127.0.0.1\nrequirepass "hunter2"\n'}
-    seen: list[bytes] = []
-    info = b"redis_version:7.0.15\r\nused_memory:95\r\nmaxmemory:100\r\n"
+def redis_that_tells(info: bytes, seen: list[bytes], password: bytes = b"") -> Serve:
+    """One that answers INFO, to those who know its password if it has one, and refuses all else."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        allowed = False
+        allowed = not password
         while head := await reader.readline():
             words = []
             for _ in range(int(head[1:])):
@@ -196,7 +192,7 @@ async def test_a_password_of_redis_is_read_and_never_shown(
                 words.append((await reader.readline()).strip())
             seen.append(b" ".join(words))
             if words[0] == b"AUTH":
-                allowed = words[1] == b"hunter2"
+                allowed = words[1] == password
                 writer.write(b"+OK\r\n")
             elif not allowed:
                 writer.write(b"-NOAUTH Authentication required.\r\n")
@@ -205,6 +201,16 @@ async def test_a_password_of_redis_is_read_and_never_shown(
             else:
                 writer.write(b"-NOPERM this user has no permissions\r\n")
 
+    return serve
+
+
+async def test_a_password_of_redis_is_read_and_never_shown(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.script = {"sh -c": (77, "", ""), "head -c": 'bind 127.0.0.1\nrequirepass "hunter2"\n'}
+    info = b"redis_version:7.0.15\r\nused_memory:95\r\nmaxmemory:100\r\n"
+    seen: list[bytes] = []
+    serve = redis_that_tells(info, seen, password=b"hunter2")
     found = await of_cache(stage, "redis", serve, monkeypatch)
     assert b"AUTH hunter2" in seen
     assert "hunter2" not in repr(found)
@@ -219,8 +225,7 @@ async def test_no_limit_is_not_an_unknown_one(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, said: bytes, limit: str | None
 ) -> None:
     info = b"redis_version:7.0.15\r\nused_memory:95\r\n" + said
-    answer = b"$%d\r\n%s\r\n" % (len(info), info)
-    found = await of_cache(stage, "redis", says(answer), monkeypatch)
+    found = await of_cache(stage, "redis", redis_that_tells(info, []), monkeypatch)
     memory = found.section("memory")
     assert (memory.fact("limit_bytes"), memory.fact("used_percent")) == (limit, limit)
     assert memory.fact("used_bytes") == 95
