@@ -239,7 +239,7 @@ class LiveScreen(Screen[None]):
             if component in {i.component for i in h.instances}
         ]
         if not (host and component):
-            self.notify("Nothing is selected that could be inspected.", markup=False)
+            self.notify(self._nothing("Nothing is selected that could be inspected."), markup=False)
         elif there and host not in there:
             title = self.bridge.titles.get(component, component)
             self.notify(f"{title} is not on {host}, but on {', '.join(there)}.", markup=False)
@@ -251,7 +251,16 @@ class LiveScreen(Screen[None]):
         if component:
             self.post_message(Visit(Place("health", host, component)))
         else:
-            self.notify("Nothing is selected whose health could be asked.", markup=False)
+            self.notify(self._nothing("Nothing is selected whose health could be asked."), markup=False)
+
+    def _nothing(self, sentence: str) -> str:
+        """Why there is no component under the cursor."""
+        host, component = self.selection()
+        return (
+            f"This is the whole host {host}: choose one of its components."
+            if host and not component
+            else sentence
+        )
 
     def action_act(self) -> None:
         target = self.target()

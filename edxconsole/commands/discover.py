@@ -8,12 +8,14 @@ from typing import Any
 import click
 
 from edxconsole.cluster.model import State
+from edxconsole.commands.host_spec import open_hosts
 from edxconsole.commands.observing import UNREACHABLE, WELL, WRONG
 from edxconsole.commands.opening import Opened, open_cluster, open_engine
 from edxconsole.commands.options import reading, run
 from edxconsole.commands.output import Cell, Printer, count, print_json
 from edxconsole.discovery.expect import install_text
 from edxconsole.discovery.model import Discovery, Edge, FoundHost, Install, Running, Verdict
+from edxconsole.errors import UsageError
 
 _STATES = {
     Verdict.RUNS: State.UP,
@@ -26,14 +28,32 @@ _STATES = {
 
 @click.command()
 @click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
+@click.option(
+    "--at",
+    multiple=True,
+    metavar="HOST",
+    help="Look at a host of no inventory, given as for `init`; may be repeated.",
+)
+@click.option("--sudo", is_flag=True, help="With --at: use `sudo -n` there for what needs it.")
 @reading
-def discover(selectors: tuple[str, ...], hosts: Path | None, timeout: float, as_json: bool) -> int:
+def discover(
+    selectors: tuple[str, ...],
+    at: tuple[str, ...],
+    sudo: bool,
+    hosts: Path | None,
+    timeout: float,
+    as_json: bool,
+) -> int:
     """How each host was installed, what runs there, whom its files name, and where that disagrees.
 
     Reads configuration files (lms.yml, *.env.json, nginx, Tutor's); endpoints alone are kept of them.
     Exit status: 0 all agrees, 1 something does not, 2 usage or inventory, 3 some host unreachable.
     """
-    opened = open_cluster(hosts, selectors)
+    if at and (selectors or hosts):
+        raise UsageError("--at is for hosts of no inventory", remedy="leave SELECTOR and --hosts out")
+    if sudo and not at:
+        raise UsageError("--sudo is for --at", remedy="write become: sudo in hosts.yaml")
+    opened = open_hosts(at, sudo=sudo) if at else open_cluster(hosts, selectors)
     found = run(discovered(opened, timeout))
     code = status_of(found)
     if as_json:

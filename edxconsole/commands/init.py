@@ -6,7 +6,6 @@ It connects to the hosts and writes what to expect of each, and groups, from wha
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -16,23 +15,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edxconsole.cluster.text import clean_line
+from edxconsole.commands.host_spec import parse_host
 from edxconsole.commands.options import run, timeout_option
 from edxconsole.commands.output import Printer, count, mask
 from edxconsole.errors import InventoryError, UsageError
 from edxconsole.inventory.ansible import read_ansible
 from edxconsole.inventory.loader import load_inventory
 from edxconsole.inventory.model import Environment
-from edxconsole.inventory.names import MAX_SITES, check_address, check_host_name, check_user
+from edxconsole.inventory.names import MAX_SITES
 from edxconsole.inventory.sshconfig import ssh_aliases
 from edxconsole.inventory.writer import render_hosts
 
 if TYPE_CHECKING:
     from edxconsole.discovery.expect import Proposal
     from edxconsole.discovery.model import Discovery
-
-_SPEC = re.compile(
-    r"(?:(?P<name>[^=@:]+)=)?(?:(?P<user>[^@=]+)@)?(?P<address>\[[^\]]+\]|[^:@=]+)(?::(?P<port>\d{1,5}))?"
-)
 
 
 @dataclass(slots=True)
@@ -175,7 +171,7 @@ def _gather(hosts: tuple[str, ...], ansible: Path | None, ssh_config: bool, loca
         draft.skipped += found.skipped
         origins.append(str(ansible))
     if hosts:
-        draft.hosts.update(_parse(spec) for spec in hosts)
+        draft.hosts.update(parse_host(spec) for spec in hosts)
         origins.append("the command line")
     if local:
         draft.hosts["here"] = {"transport": "local"}
@@ -191,26 +187,6 @@ def _gather(hosts: tuple[str, ...], ansible: Path | None, ssh_config: bool, loca
         )
     draft.origin = " and ".join(origins)
     return draft
-
-
-def _parse(spec: str) -> tuple[str, dict[str, Any]]:
-    match = _SPEC.fullmatch(spec)
-    if match is None:
-        raise UsageError(f"{spec!r} is no host", remedy="write [NAME=][USER@]ADDRESS[:PORT]")
-    address = match["address"].strip("[]")
-    name = match["name"] or address
-    try:
-        check_host_name(name)
-        body: dict[str, Any] = {}
-        if match["name"] or match["user"] or match["port"]:
-            body["address"] = check_address(address) if address.count(":") < 2 else address
-        if match["port"]:
-            body["port"] = int(match["port"])
-        if match["user"]:
-            body["user"] = check_user(match["user"])
-    except ValueError as error:
-        raise UsageError(f"{spec!r}: {error}", remedy="write [NAME=][USER@]ADDRESS[:PORT]") from error
-    return name, body
 
 
 def _write(path: Path, text: str, force: bool) -> None:

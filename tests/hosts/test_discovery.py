@@ -176,6 +176,14 @@ def addresses(console: Console, full_cluster: LabCluster, tmp_path: Path) -> lis
     return [f"{host.name}={host.user}@{host.address}:{host.port}" for host in full_cluster.hosts]
 
 
+def test_bare_addresses_are_enough(console: Console, full_cluster: LabCluster, addresses: list[str]) -> None:
+    del console.environment["EDXCONSOLE_HOSTS"]
+    words = [word for address in addresses for word in ("--at", address)]
+    body = console.json("discover", "--sudo", *words, status=0)
+    assert {h["name"]: {r["component"] for r in h["running"]} for h in body["hosts"]} == RUNS
+    assert body["cluster"] == "cluster"
+
+
 def test_init_writes_what_status_then_finds_complete(
     console: Console, configured: LabCluster, addresses: list[str], tmp_path: Path
 ) -> None:

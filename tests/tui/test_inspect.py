@@ -15,6 +15,7 @@ from edxconsole.cluster.model import Link, State
 from edxconsole.errors import ConnectionLost
 from edxconsole.inspect.model import Fact, Finding, Inspection, Missing, Section, Table, Value
 from screens.component import ComponentScreen
+from screens.health import HealthScreen
 from screens.host import HostScreen
 from screens.inspect import FRESH, InspectScreen
 from screens.place import Place, Visit
@@ -25,6 +26,7 @@ from tests.tui.test_cluster_screen import lines
 from tests.tui.test_hostile import CORPUS, FORBIDDEN
 from widgets.canvas import Canvas
 from widgets.detail_view import DetailView
+from widgets.fleet_table import FleetTable
 from widgets.inspection_view import InspectionView
 from widgets.matrix_view import MatrixView
 from widgets.service_table import ServiceTable
@@ -292,9 +294,14 @@ async def test_without_a_component_there_is_nothing_to_inspect() -> None:
     app, engine = make_app()
     async with app.run_test(size=(120, 36)) as pilot:
         await rest(pilot)
-        await pilot.press("i")
-        assert not isinstance(app.screen, InspectScreen)
+        table = app.screen.query_one(FleetTable)
+        table.focus()
+        await pilot.press("home", "i", "H")
+        await rest(pilot)
+        assert not isinstance(app.screen, InspectScreen | HealthScreen)
         assert engine.inspected == []
+        said = f"This is the whole host {table.cursor_key}: choose one of its components."
+        assert [n.message for n in app._notifications] == [said, said]
 
 
 async def test_where_nothing_of_it_is_it_says_where_it_is() -> None:

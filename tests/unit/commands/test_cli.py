@@ -79,6 +79,9 @@ def test_every_command_is_there_and_has_help(name: str) -> None:
         (["catalog", "lsm"], 2, "the catalog has no component 'lsm'; did you mean 'lms'?"),
         (["logs", "--grep", "("], 2, "--grep '(' is no regular expression"),
         ([], 2, "edxconsole: the console needs a terminal; use `edxconsole status` in a pipe or script."),
+        (["discover", "--at", "app1", "lms"], 2, "edxconsole: --at is for hosts of no inventory"),
+        (["discover", "--at", "a;b"], 2, "'a;b': found 'a;b', expected a name"),
+        (["discover", "--sudo"], 2, "edxconsole: --sudo is for --at; write become: sudo in hosts.yaml"),
         (["init", "-o", "-", "a;b"], 2, "'a;b': found 'a;b', expected a name"),
     ],
 )
