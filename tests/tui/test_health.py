@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from edxconsole.cluster.model import ClusterSnapshot, Link, State
+from edxconsole.cluster.model import Link, State
 from edxconsole.errors import ConnectionLost
 from screens.cluster import ClusterScreen
 from screens.component import ComponentScreen
@@ -20,57 +20,25 @@ from screens.host import HostScreen
 from screens.inspect import InspectScreen
 from screens.place import Place, Visit
 from tests.tui import snapshots
-from tests.tui.fakes import FakeEngine, make_app
+from tests.tui.asking_health import (
+    BEAT1,
+    BEAT2,
+    MORE1,
+    MORE2,
+    live,
+    on_lms,
+    pass_time,
+    row,
+    shown,
+    told,
+)
+from tests.tui.fakes import make_app
 from tests.tui.quiet import rest
 from tests.tui.test_cluster_screen import lines
-from tests.tui.test_hostile import CORPUS, FORBIDDEN
-from widgets.bars import KeyBar
 from widgets.canvas import Canvas
-from widgets.detail_view import DetailView
 from widgets.health_view import HealthView
-from widgets.item_view import ItemView
 from widgets.matrix_view import MatrixView
 from widgets.service_table import ServiceTable
-
-SIZES = [(200, 50), (120, 36), (80, 24)]
-BEAT1, MORE1 = "app1/heartbeat", "app1/extended heartbeat"
-BEAT2, MORE2 = "app2/heartbeat", "app2/extended heartbeat"
-
-
-def live() -> ClusterSnapshot:
-    """The whole cluster live: all of its hosts can be asked."""
-    return snapshots.healthy()
-
-
-async def on_lms(pilot: Pilot[Any]) -> HealthScreen:
-    """The health of the LMS, from where the cursor is on that of app1."""
-    await rest(pilot)
-    pilot.app.screen.post_message(Visit(Place("component", "app1", "lms")))
-    await rest(pilot)
-    await pilot.press("H")
-    screen = pilot.app.screen
-    assert isinstance(screen, HealthScreen)
-    return screen
-
-
-def shown(screen: HealthScreen) -> list[str]:
-    return lines(screen.query_one(HealthView))
-
-
-def row(screen: HealthScreen, host: str, check: str) -> str:
-    """Everything that the lines of one check say, in one."""
-    view = screen.query_one(HealthView)
-    item = next(item for item in view.items if item.key == f"{host}/{check}")
-    return " ".join(" ".join(text for text, _ in line).strip() for line in item.lines)
-
-
-def told(screen: HealthScreen) -> str:
-    return " ".join(fact.text for fact in screen.query_one(DetailView)._facts)
-
-
-def pass_time(engine: FakeEngine, screen: HealthScreen, seconds: float) -> None:
-    engine.clock.passed += seconds  # type: ignore[attr-defined]
-    screen.pull()
 
 
 async def test_cheap_checks_are_asked_at_once_and_those_that_cost_only_when_told() -> None:
@@ -397,87 +365,3 @@ async def test_only_what_the_filter_leaves_is_asked_at_a_cost() -> None:
         await pilot.press("escape")
         assert isinstance(app.screen, HealthScreen)
         assert len(screen.query_one(HealthView).items) == 4
-
-
-@pytest.mark.parametrize("ascii_only", [False, True])
-@pytest.mark.parametrize("size", SIZES)
-async def test_every_line_fits_and_columns_stay_aligned(size: tuple[int, int], ascii_only: bool) -> None:
-    app, engine = make_app(live(), ascii_only=ascii_only)
-    async with app.run_test(size=size) as pilot:
-        engine.health[BEAT1] = (State.DEGRADED, "/heartbeat answers 503: " + "it is not well, " * 12, 12.0)
-        screen = await on_lms(pilot)
-        for pane in screen.query(Canvas):
-            for y in range(pane.size.height):
-                strip = pane._draw(y, pane.size.width)
-                assert strip.cell_length == pane.size.width
-                assert strip.text.isascii() or not ascii_only, strip.text
-        text = shown(screen)
-        at = text[1].index("every")
-        rates = [line[at : at + 9].strip() for line in text[2:] if "heartbeat  " in line[:40]]
-        assert rates == ["8 s", "on demand"] * 2
-        assert "…" not in "".join(text), "nothing of these is cut, at any width"
-        assert "…" not in "".join(lines(screen.query_one(KeyBar)))
-
-
-async def test_the_keys_that_ask_are_in_the_footer_at_every_size() -> None:
-    for size in SIZES:
-        app, _ = make_app(live())
-        async with app.run_test(size=size) as pilot:
-            screen = await on_lms(pilot)
-            footer = lines(screen.query_one(KeyBar))[0]
-            assert "r Ask again" in footer
-            assert "x Ask costly" in footer
-            assert "? Help" in footer
-
-
-@pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
-async def test_whatever_a_host_says_is_only_text(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    app, engine = make_app(live())
-    copied: list[str] = []
-    monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
-    async with app.run_test(size=(120, 36)) as pilot:
-        engine.health[BEAT1] = (State.DOWN, text, 0.0)
-        engine.health[BEAT2] = ConnectionLost(text, host="app2")
-        screen = await on_lms(pilot)
-        for _ in range(4):
-            await pilot.press("y", "down")
-            for pane in screen.query(Canvas):
-                for y in range(pane.size.height):
-                    strip = pane._draw(y, pane.size.width)
-                    assert not FORBIDDEN.search(strip.text), strip.text
-                    assert strip.cell_length == pane.size.width
-        assert copied
-        assert not any(FORBIDDEN.search(t.replace("\t", "")) for t in copied)
-
-
-async def test_as_time_passes_only_ages_are_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    app, engine = make_app(live())
-    drawn: list[object] = []
-    draw = ItemView._strip
-
-    def noted(self: ItemView, runs: Any, *more: Any) -> Any:
-        drawn.append(runs)
-        return draw(self, runs, *more)
-
-    monkeypatch.setattr(ItemView, "_strip", noted)
-    async with app.run_test(size=(120, 36)) as pilot:
-        screen = await on_lms(pilot)
-        assert drawn
-        for seconds, lines_drawn in ((1, 0), (3, 0), (1, 2), (4, 0), (1, 2)):
-            drawn.clear()
-            pass_time(engine, screen, seconds)
-            await rest(pilot)
-            assert len(drawn) == lines_drawn, (seconds, drawn)
-        assert "10 s" in row(screen, "app1", "heartbeat")
-
-
-async def test_the_palette_offers_it() -> None:
-    from screens.palette import CommandEntries
-
-    app, _ = make_app()
-    async with app.run_test(size=(120, 36)) as pilot:
-        await rest(pilot)
-        entries = CommandEntries(app.screen).make()
-        (entry,) = [e for e in entries if e.text.startswith("Ask health now")]
-        assert entry.text == "Ask health now  (H)"
-        assert "those that cost are listed" in entry.help
