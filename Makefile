@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-WORKERS ?= 3
+WORKERS ?= 4
 
 .PHONY: help setup demo test check format lint types imports unit hosts needs bench schema lock screenshots clean
 .DEFAULT_GOAL := help
