@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from edxconsole.inspect.wording import span
+from edxconsole.spans import span
 
 __all__ = ["clock_time", "count", "short_since", "since", "size", "span", "told"]
 

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from edxconsole.cluster.model import Link, State
 from edxconsole.cluster.text import clean_line
-from edxconsole.inspect.wording import span
+from edxconsole.spans import span
 
 SCHEMA = "edxconsole/1"
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@:]*:[^\s/@]+@", re.IGNORECASE)

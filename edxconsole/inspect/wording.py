@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from edxconsole.inspect.model import Fact, Table, Value
+from edxconsole.spans import span
 
 UNKNOWN = "unknown"
 """a value that its source does not say"""
@@ -49,18 +50,6 @@ def is_numeric(table: Table, column: str) -> bool:
     """Whether a column holds numbers, as far as it holds anything: such a one stands to the right."""
     values = [row[column] for row in table.rows if row[column] not in (None, "")]
     return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-
-
-def span(seconds: float) -> str:
-    """A length of time by its largest unit: "4 s", "3 min", "2 h", "5 d"."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    if whole < 48 * 3600:
-        return f"{whole // 3600} h"
-    return f"{whole // 86400} d"
 
 
 def _bytes(value: float) -> str:
