@@ -6,24 +6,63 @@ in its command line and wherever the protocol carries a version. Standard librar
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
-import functools
 import json
 import os
+import socket
 import struct
 import sys
+import threading
 import time
-from asyncio import StreamReader as Reader
-from asyncio import StreamWriter as Writer
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-Handler = Callable[[Reader, Writer, int], Awaitable[None]]
+_LINE = 1 << 16
+
+
+class Peer:
+    """A client. Blocks: a thread each takes half the memory that asyncio does."""
+
+    def __init__(self, client: socket.socket, address: tuple[str, int]) -> None:
+        self.host, self.name = address[0], f"{address[0]}:{address[1]}"
+        self._client = client
+        self._file = client.makefile("rb")
+
+    def readline(self) -> bytes:
+        """A line, empty at the end."""
+        return self._file.readline(_LINE)
+
+    def exactly(self, count: int) -> bytes:
+        """So many bytes. Raises EOFError."""
+        data = self._file.read(count)
+        if len(data) < count:
+            raise EOFError
+        return data
+
+    def head(self) -> bytes:
+        """The head of a request of HTTP's with its empty line. Raises EOFError."""
+        lines: list[bytes] = []
+        while (line := self.readline()) not in (b"\r\n", b"\n"):
+            if not line or len(lines) > 200:
+                raise EOFError
+            lines.append(line)
+        return b"".join(lines) + b"\r\n"
+
+    def some(self) -> bytes:
+        """What comes next, or nothing at the end."""
+        return self._client.recv(_LINE)
+
+    def write(self, data: bytes) -> None:
+        """Send it all."""
+        self._client.sendall(data)
+
+
+Handler = Callable[[Peer, int], None]
 
 _START = time.time()
 _ROOT = os.environ.get("EDX_DEMO_ROOT", "")
 _CACHE: dict[bytes, bytes] = {}
 connections = 0
+_counting = threading.Lock()
 
 
 def _log(path: str, line: str) -> None:
@@ -31,94 +70,94 @@ def _log(path: str, line: str) -> None:
         file.write(line + "\n")
 
 
-async def memcached(reader: Reader, writer: Writer, _: int) -> None:
+def memcached(peer: Peer, _: int) -> None:
     """version, stats, set, get, quit."""
-    while line := await reader.readline():
+    while line := peer.readline():
         words = line.split()
         match words[:1]:
             case [b"version"]:
-                writer.write(b"VERSION 1.6.18-stand-in\r\n")
+                peer.write(b"VERSION 1.6.18-stand-in\r\n")
             case [b"stats"]:
                 stats = {
                     "pid": os.getpid(), "uptime": int(time.time() - _START), "curr_connections": connections,
                     "curr_items": len(_CACHE), "limit_maxbytes": 67108864, "evictions": 0,
                     "get_hits": 0, "get_misses": 0, "version": "1.6.18-stand-in", "bytes": 0,
                 }  # fmt: skip
-                writer.write("".join(f"STAT {k} {v}\r\n" for k, v in stats.items()).encode() + b"END\r\n")
+                peer.write("".join(f"STAT {k} {v}\r\n" for k, v in stats.items()).encode() + b"END\r\n")
             case [b"set"]:
-                _CACHE[words[1]] = (await reader.readexactly(int(words[4]) + 2))[:-2]
-                writer.write(b"STORED\r\n")
+                _CACHE[words[1]] = (peer.exactly(int(words[4]) + 2))[:-2]
+                peer.write(b"STORED\r\n")
             case [b"get"]:
                 value = _CACHE.get(words[1])
                 if value is not None:
-                    writer.write(b"VALUE %s 0 %d\r\n%s\r\n" % (words[1], len(value), value))
-                writer.write(b"END\r\n")
+                    peer.write(b"VALUE %s 0 %d\r\n%s\r\n" % (words[1], len(value), value))
+                peer.write(b"END\r\n")
             case [b"quit"]:
                 return
             case _:
-                writer.write(b"ERROR\r\n")
+                peer.write(b"ERROR\r\n")
 
 
 def _packet(number: int, body: bytes) -> bytes:
     return len(body).to_bytes(3, "little") + bytes([number]) + body
 
 
-async def mysqld(reader: Reader, writer: Writer, _: int) -> None:
+def mysqld(peer: Peer, _: int) -> None:
     """HandshakeV10, OK to any login, OK to every query."""
     greeting = (
         b"\x0a8.0.0-stand-in\0" + struct.pack("<I", connections) + b"abcdefgh\0\xff\xf7\x21\x02\0\xff\xc1\x15"
     )
-    writer.write(_packet(0, greeting + b"\0" * 10 + b"abcdefghijkl\0mysql_native_password\0"))
+    peer.write(_packet(0, greeting + b"\0" * 10 + b"abcdefghijkl\0mysql_native_password\0"))
     ok = b"\0\0\0\2\0\0\0"
     number = 2
-    while head := await reader.readexactly(4):
-        body = await reader.readexactly(int.from_bytes(head[:3], "little"))
+    while head := peer.exactly(4):
+        body = peer.exactly(int.from_bytes(head[:3], "little"))
         if head[3] == 0 and body[:1] == b"\1":
             return
         number = head[3] + 1
-        writer.write(_packet(number, ok))
+        peer.write(_packet(number, ok))
 
 
-async def redis(reader: Reader, writer: Writer, _: int) -> None:
+def redis(peer: Peer, _: int) -> None:
     """PING, INFO, and LLEN, which is always 0."""
-    while line := await reader.readline():
+    while line := peer.readline():
         words = [line.strip()]
         if line[:1] == b"*":
             words = []
             for _i in range(int(line[1:])):
-                size = int((await reader.readline())[1:])
-                words.append((await reader.readexactly(size + 2))[:-2])
+                size = int((peer.readline())[1:])
+                words.append((peer.exactly(size + 2))[:-2])
         match words[0].split()[:1] and words[0].split()[0].upper():
             case b"PING":
-                writer.write(b"+PONG\r\n")
+                peer.write(b"+PONG\r\n")
             case b"LLEN":
-                writer.write(b":0\r\n")
+                peer.write(b":0\r\n")
             case b"INFO":
                 info = (
                     f"# Server\r\nredis_version:7.0.0-stand-in\r\nprocess_id:{os.getpid()}\r\n"
                     f"uptime_in_seconds:{int(time.time() - _START)}\r\nconnected_clients:{connections}\r\n"
                 ).encode()
-                writer.write(b"$%d\r\n%s\r\n" % (len(info), info))
+                peer.write(b"$%d\r\n%s\r\n" % (len(info), info))
             case _:
-                writer.write(b"-ERR unknown command (stand-in)\r\n")
+                peer.write(b"-ERR unknown command (stand-in)\r\n")
 
 
-async def rabbitmq(reader: Reader, writer: Writer, port: int) -> None:
+def rabbitmq(peer: Peer, port: int) -> None:
     """The AMQP header and Connection.Start; on 15672 the management API's overview."""
     if port == 15672:
-        await reader.readuntil(b"\r\n\r\n")
+        peer.head()
         body = json.dumps(
             {"rabbitmq_version": "3.6.9 stand-in", "node": "rabbit@data", "status": "ok"}
         ).encode()
-        writer.write(
+        peer.write(
             b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         )
-        writer.write(body)
+        peer.write(body)
         return
     if port != 5672:
         return
-    if await reader.readexactly(8) != b"AMQP\0\0\x09\x01":
-        writer.write(b"AMQP\0\0\x09\x01")
+    if peer.exactly(8) != b"AMQP\0\0\x09\x01":
+        peer.write(b"AMQP\0\0\x09\x01")
         return
     payload = (
         struct.pack(">HHBBI", 10, 10, 0, 9, 0)
@@ -127,29 +166,26 @@ async def rabbitmq(reader: Reader, writer: Writer, port: int) -> None:
         + struct.pack(">I", 5)
         + b"en_US"
     )
-    writer.write(struct.pack(">BHI", 1, 0, len(payload)) + payload + b"\xce")
+    peer.write(struct.pack(">BHI", 1, 0, len(payload)) + payload + b"\xce")
     stamp = time.strftime("%d-%b-%Y::%H:%M:%S")
-    peer = writer.get_extra_info("peername")
     _log(
         "/var/log/rabbitmq/rabbit@data.log",
-        f"\n=INFO REPORT==== {stamp} ===\n"
-        f"accepting AMQP connection <0.{connections}.0> ({peer[0]}:{peer[1]})",
+        f"\n=INFO REPORT==== {stamp} ===\naccepting AMQP connection <0.{connections}.0> ({peer.name})",
     )
-    await reader.read(64)
+    peer.some()
 
 
-async def mongod(reader: Reader, writer: Writer, _: int) -> None:
+def mongod(peer: Peer, _: int) -> None:
     """OP_MSG and legacy OP_QUERY: every command is answered ok, hello and serverStatus with numbers."""
-    peer = writer.get_extra_info("peername")
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S") + ".000+0000"
     _log(
         "/edx/var/log/mongo/mongodb.log",
-        f"{stamp} I NETWORK  [initandlisten] connection accepted from {peer[0]}:{peer[1]} #{connections} "
+        f"{stamp} I NETWORK  [initandlisten] connection accepted from {peer.name} #{connections} "
         f"({connections} connections now open)",
     )
     while True:
-        size, request, _zero, code = struct.unpack("<iiii", await reader.readexactly(16))
-        body = await reader.readexactly(size - 16)
+        size, request, _zero, code = struct.unpack("<iiii", peer.exactly(16))
+        body = peer.exactly(size - 16)
         answer = _mongo_answer()
         if code == 2013:
             message = struct.pack("<I", 0) + b"\0" + answer
@@ -158,8 +194,7 @@ async def mongod(reader: Reader, writer: Writer, _: int) -> None:
             message = struct.pack("<iqii", 8, 0, 0, 1) + answer
             code = 1
         del body
-        writer.write(struct.pack("<iiii", 16 + len(message), 1, request, code) + message)
-        await writer.drain()
+        peer.write(struct.pack("<iiii", 16 + len(message), 1, request, code) + message)
 
 
 def _mongo_answer() -> bytes:
@@ -182,10 +217,10 @@ _UPSTREAMS = {80: 8000, 8080: 8000, 18000: 8000, 18010: 8010, 18040: 8040}
 _turn = 0
 
 
-async def nginx(reader: Reader, writer: Writer, port: int) -> None:
+def nginx(peer: Peer, port: int) -> None:
     """Hand a request to the next app host in turn; 502 if none takes it. Logs as nginx does."""
     global _turn
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    head = peer.head()
     line = head.split(b"\r\n", 1)[0].decode(errors="replace")
     began = time.time()
     apps = os.environ.get("EDX_DEMO_APPS", "app1 app2").split()
@@ -194,10 +229,10 @@ async def nginx(reader: Reader, writer: Writer, port: int) -> None:
         _turn += 1
         app = apps[_turn % len(apps)]
         try:
-            up_reader, up_writer = await asyncio.wait_for(asyncio.open_connection(app, _UPSTREAMS[port]), 5)
-            up_writer.write(head.replace(b"HTTP/1.1", b"HTTP/1.0", 1))
-            body = await asyncio.wait_for(up_reader.read(-1), 30)
-            up_writer.close()
+            with socket.create_connection((app, _UPSTREAMS[port]), 5) as upstream:
+                upstream.settimeout(30)
+                upstream.sendall(head.replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+                body = upstream.makefile("rb").read()
             break
         except OSError as error:
             stamp = time.strftime("%Y/%m/%d %H:%M:%S")
@@ -208,8 +243,8 @@ async def nginx(reader: Reader, writer: Writer, port: int) -> None:
                 f'{os.strerror(error.errno or 111)}) while connecting to upstream, request: "{line}", '
                 f'upstream: "http://{app}:{_UPSTREAMS[port]}/"',
             )
-    writer.write(body)
-    _nginx_access(head, line, body, time.time() - began, writer.get_extra_info("peername")[0])
+    peer.write(body)
+    _nginx_access(head, line, body, time.time() - began, peer.host)
 
 
 def _nginx_access(head: bytes, line: str, body: bytes, seconds: float, peer: str) -> None:
@@ -235,27 +270,41 @@ _SERVERS: dict[str, tuple[str, tuple[int, ...], Handler]] = {
 }
 
 
-async def serve(name: str, address: str) -> None:
+def serve(name: str, address: str) -> None:
     """Listen on the daemon's ports, for ever."""
     _, ports, handler = _SERVERS[name]
-
-    async def connected(port: int, reader: Reader, writer: Writer) -> None:
-        global connections
-        connections += 1
-        try:
-            await handler(reader, writer, port)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, TimeoutError):
-            pass
-        finally:
-            connections -= 1
-            writer.close()
-
+    threading.stack_size(256 * 1024)
     for port in ports:
         low = address != "0.0.0.0" and port < 1024
-        listen = 8080 if low else port
-        await asyncio.start_server(functools.partial(connected, port), address, listen)
+        listener = socket.create_server((address, 8080 if low else port), backlog=100)
+        threading.Thread(target=_accept, args=(listener, handler, port)).start()
     print(f"{name} stand-in: waiting for connections on {ports}", flush=True)
-    await asyncio.Event().wait()
+
+
+def _accept(listener: socket.socket, handler: Handler, port: int) -> None:
+    while True:
+        try:
+            client, address = listener.accept()
+        except OSError:
+            # Too many open files: some of them will be closed.
+            time.sleep(0.2)
+            continue
+        threading.Thread(target=_talk, args=(client, address, handler, port), daemon=True).start()
+
+
+def _talk(client: socket.socket, address: tuple[str, int], handler: Handler, port: int) -> None:
+    """One client to its end; what it should not have said ends it, too."""
+    global connections
+    with _counting:
+        connections += 1
+    try:
+        with client:
+            handler(Peer(client, address), port)
+    except (OSError, EOFError, ValueError, IndexError, struct.error):
+        return
+    finally:
+        with _counting:
+            connections -= 1
 
 
 def main() -> None:
@@ -270,7 +319,7 @@ def main() -> None:
         env = os.environ | {"EDX_DEMO_STANDIN": name, "PYTHONHOME": sys.base_prefix}
         os.execve(sys.executable, [shown, "-S", os.path.abspath(__file__), name, address], env)
     ctypes.CDLL(None).prctl(15, name.encode()[:15], 0, 0, 0)
-    asyncio.run(serve(name, address))
+    serve(name, address)
 
 
 if __name__ == "__main__":
