@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 
 from edxconsole.demo import linux
-from edxconsole.demo.namespaces import module_command
 
 _COURSE = "/courses/course-v1:edX+DemoX+2016"
 _LMS = (
@@ -27,6 +26,9 @@ _AGENTS = ("Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0 (iPad)", "edX.mobile 
 @contextlib.contextmanager
 def start_traffic(address: str, lms_port: int) -> Iterator[None]:
     """Learners for as long as the context lasts, or this thread."""
+    # Here: its dataclasses would cost the process that is started 3 MiB.
+    from edxconsole.demo.namespaces import module_command
+
     process = subprocess.Popen(
         [*module_command("traffic"), address, str(lms_port), str(os.getpid())],
         stdin=subprocess.DEVNULL,
