@@ -79,13 +79,11 @@ def make_app(hosts: Path) -> Any:
 
 async def photograph(hosts: Path) -> None:
     """Break the demo while the console looks on, and walk through its screens."""
-    from edxconsole.cluster.model import State
-
     app = make_app(hosts)
 
-    def is_down() -> bool:
+    def is_broken() -> bool:
         instances = app.bridge.cluster.hosts["app2"].instances
-        return any(i.component == "cms" and i.state is State.DOWN for i in instances)
+        return any(i.component == "cms" and "restarted" in i.reason for i in instances)
 
     def is_live() -> bool:
         hosts = app.bridge.cluster.hosts.values()
@@ -98,11 +96,11 @@ async def photograph(hosts: Path) -> None:
             await done.wait()
         await until("the disk to be full", lambda: len(app.bridge.cluster.problems) >= len(BREAKS))
         app.screen.query_one("#problems").move_to("app2/cms")
-        await shoot(app, "cluster", is_down)
+        await shoot(app, "cluster", is_broken)
         await pilot.press("enter")
-        await shoot(app, "component", is_down)
+        await shoot(app, "component", is_broken)
         await pilot.press("2")
-        await shoot(app, "host", is_down)
+        await shoot(app, "host", is_broken)
         await pilot.press("4", "u")
         await shoot(app, "logs")
         await pilot.press("2", "home", "a")
