@@ -136,6 +136,15 @@ def validate(document: Document, model: type[M]) -> M | None:
         return None
 
 
+def read_model(path: Path, model: type[M], error: type[EdxconsoleError]) -> M:
+    """The typed form of a file that must be whole. Raises `error` with every mistake in it."""
+    document = read_yaml(path)
+    made = validate(document, model)
+    document.raise_problems(error)
+    assert made is not None, "validate() gives a reason for each None"
+    return made
+
+
 def _translate(document: Document, model: type[BaseModel], key: Key, item: dict[str, Any]) -> Problem:
     """One pydantic complaint in an operator's words."""
     line, kind = document.line_of(key), item["type"]

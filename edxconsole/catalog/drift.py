@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from edxconsole.errors import CatalogError
-from edxconsole.yamlfile import read_yaml, validate
+from edxconsole.yamlfile import read_model
 
 RULES = Path(__file__).with_name("drift.yaml")
 
@@ -36,9 +36,4 @@ class DriftRules(_Model):
 @cache
 def load_drift_rules() -> DriftRules:
     """The built-in rules. Raises CatalogError."""
-    document = read_yaml(RULES)
-    rules = validate(document, DriftRules)
-    document.raise_problems(CatalogError)
-    if rules is None:
-        raise CatalogError(f"{RULES}: is empty")
-    return rules
+    return read_model(RULES, DriftRules, CatalogError)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from edxconsole.errors import CatalogError
-from edxconsole.yamlfile import read_yaml, validate
+from edxconsole.yamlfile import read_model
 
 RULES = Path(__file__).with_name("endpoints.yaml")
 
@@ -53,9 +53,4 @@ class EndpointRules(_Model):
 @cache
 def load_endpoint_rules() -> EndpointRules:
     """The built-in rules. Raises CatalogError."""
-    document = read_yaml(RULES)
-    rules = validate(document, EndpointRules)
-    document.raise_problems(CatalogError)
-    if rules is None:
-        raise CatalogError(f"{RULES}: is empty")
-    return rules
+    return read_model(RULES, EndpointRules, CatalogError)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from edxconsole.catalog.model import Catalog, Component
 from edxconsole.discovery.model import Sign
 from edxconsole.errors import CatalogError
-from edxconsole.yamlfile import read_yaml, validate
+from edxconsole.yamlfile import read_model
 
 DATA = Path(__file__).with_name("releases.yaml")
 _RANGE = re.compile(r"([A-Z][a-z]+) (to|and) ([A-Z][a-z]+|later)\b")
@@ -60,12 +60,7 @@ class Releases(_Model):
 @cache
 def load_releases() -> Releases:
     """The built-in data. Raises CatalogError."""
-    document = read_yaml(DATA)
-    releases = validate(document, Releases)
-    document.raise_problems(CatalogError)
-    if releases is None:
-        raise CatalogError(f"{DATA}: is empty")
-    return releases
+    return read_model(DATA, Releases, CatalogError)
 
 
 def sign(text: str, span: Span) -> Sign:
