@@ -8,29 +8,21 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from edxconsole.cluster.model import ClusterSnapshot
+from screens.asking_screen import FRESH, Again, AskingScreen
 from screens.bridge import Bridge
 from screens.health_asking import HealthAsking
-from screens.live import Inspect, LiveScreen
-from screens.place import Place, Target
+from screens.live import Inspect
+from screens.place import Place
 from screens.styles import SHEETS
-from screens.targets import component_target
-from widgets.canvas import Canvas
 from widgets.commands import Command, bindings
 from widgets.detail_view import DetailView
 from widgets.health_rows import health_rows
 from widgets.health_view import HealthView
 from widgets.ink import Role
-from widgets.item_view import ItemView
-from widgets.match import Match
-
-FRESH = 60.0
-"""seconds for which answers are shown again, when one comes back, instead of asking anew"""
 
 
-class AskAgain(Command):
+class AskAgain(Again):
     """Ask the checks again that cost nothing. Each answer stays until the next one is there."""
-
-    key, title, action, footer = "r", "Ask again", "ask_again", True
 
 
 class AskCostly(Command):
@@ -39,19 +31,17 @@ class AskCostly(Command):
     key, title, action, footer = "x", "Ask costly", "ask_costly", True
 
 
-class HealthScreen(LiveScreen):
+class HealthScreen(AskingScreen):
     """Asks what costs nothing when one comes here, the rest when told to; leaving ends the asking."""
 
     CSS = SHEETS["health"]
-    SCOPED_CSS = False
     KIND = "health"
     AUTO_FOCUS = "#checks"
     BINDINGS = [*bindings(AskAgain, AskCostly), Inspect.binding(footer=False)]  # noqa: RUF012
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
-        self.asking = HealthAsking(self.app, bridge, self.pull)
-        self._due = False
+        self.asking: HealthAsking = HealthAsking(self.app, bridge, self.pull)
         self._wanted = ""
         """the host whose first check the cursor goes to, once it is listed"""
 
@@ -62,21 +52,9 @@ class HealthScreen(LiveScreen):
         if place.component != self.asking.component:
             self.asking.forget()
         asked = self.asking.asked_at
-        self._due = asked is None or self.bridge.clock.monotonic() - asked > FRESH
+        self.due = asked is None or self.bridge.clock.monotonic() - asked > FRESH
         self._wanted = place.host
         super().visit(place)
-
-    def on_screen_suspend(self) -> None:
-        if self.app.current_mode != self.KIND:
-            self._due = False
-            self.asking.stop()
-
-    def on_unmount(self) -> None:
-        self.asking.stop()
-
-    def action_ask_again(self) -> None:
-        self._due = True
-        self.pull()
 
     def action_ask_costly(self) -> None:
         view = self.query_one(HealthView)
@@ -84,12 +62,11 @@ class HealthScreen(LiveScreen):
             self.notify("None of the checks here costs anything.", markup=False)
 
     def show(self, cluster: ClusterSnapshot) -> None:
-        if self._due and self.bridge.ready and self.place.component:
-            self._due = False
+        if self.take_due():
             self.asking.ask(self.place.component)
         self.asking.ask_missed()
         view = self.query_one(HealthView)
-        view.title = f"HEALTH OF {self._title.upper()}"
+        view.title = f"HEALTH OF {self.component_title.upper()}"
         rows = health_rows(self.asking.lines.values(), cluster.hosts, self.bridge.clock)
         view.show(rows, *self._said(cluster))
         view.set_note(" · ".join(self._notes(view)))
@@ -100,21 +77,17 @@ class HealthScreen(LiveScreen):
 
     # What is said above and beside the checks.
 
-    @property
-    def _title(self) -> str:
-        return self.bridge.titles.get(self.place.component, self.place.component)
-
     def _said(self, cluster: ClusterSnapshot) -> tuple[str, Role]:
         """A sentence where there is nothing to list."""
         if not self.bridge.ready:
             return "the engine is still starting", Role.DIM
         if self.asking.lines:
             return "", Role.DIM
-        component = self.place.component
+        component, title = self.place.component, self.component_title
         there = [h.name for h in cluster.hosts.values() if any(i.component == component for i in h.instances)]
         if not there:
-            return f"{self._title} is on no host, and expected on none", Role.DIM
-        return f"? the catalog knows of no check of {self._title}: how well it does is unknown", Role.UNKNOWN
+            return f"{title} is on no host, and expected on none", Role.DIM
+        return f"? the catalog knows of no check of {title}: how well it does is unknown", Role.UNKNOWN
 
     def _notes(self, view: HealthView) -> Iterable[str]:
         lines = self.asking.lines.values()
@@ -129,14 +102,6 @@ class HealthScreen(LiveScreen):
         if view.match:
             yield f"{len(view.items)} shown  /{view.match.text}"
 
-    def on_item_view_moved(self, event: ItemView.Moved) -> None:
-        self.query_one(DetailView).show(event.item.told if event.item is not None else ())
-
-    def filter_pane(self, pane: Canvas, match: Match) -> None:
-        if isinstance(pane, HealthView):
-            pane.filter(match)
-            self.pull()
-
     # What the cursor is on.
 
     def selection(self) -> tuple[str, str]:
@@ -144,11 +109,5 @@ class HealthScreen(LiveScreen):
         line = self.asking.lines.get(key)
         return line.host if line is not None else self.place.host, self.place.component
 
-    def target(self) -> Target | None:
-        host, component = self.selection()
-        if not (host and component):
-            return None
-        return component_target(component, self._title, host)
-
     def place_words(self) -> str:
-        return self._title
+        return self.component_title

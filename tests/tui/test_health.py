@@ -13,9 +13,10 @@ from textual.pilot import Pilot
 
 from edxconsole.cluster.model import Link, State
 from edxconsole.errors import ConnectionLost
+from screens.asking_screen import FRESH
 from screens.cluster import ClusterScreen
 from screens.component import ComponentScreen
-from screens.health import FRESH, HealthScreen
+from screens.health import HealthScreen
 from screens.host import HostScreen
 from screens.inspect import InspectScreen
 from screens.place import Place, Visit

@@ -10,10 +10,11 @@ import pytest
 
 from edxconsole.cluster.model import Link
 from edxconsole.errors import ConnectionLost
+from screens.asking_screen import FRESH
 from screens.component import ComponentScreen
 from screens.health import HealthScreen
 from screens.host import HostScreen
-from screens.inspect import FRESH, InspectScreen
+from screens.inspect import InspectScreen
 from screens.place import Place, Visit
 from tests.tui import inspections, snapshots
 from tests.tui.fakes import make_app
